@@ -1,0 +1,1 @@
+"""Real Envoy, real MCP servers and real MCP clients over loopback."""

