@@ -1,0 +1,49 @@
+"""Real MCP servers on loopback: one on the Python SDK (both eras), one on the TypeScript SDK (legacy)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from e2e.envoy_config import REPOSITORY
+from e2e.process import Process, accepts
+
+START_SECONDS = 30.0
+LISTENING = re.compile(r"^listening on (\d+)$", re.MULTILINE)
+CLIENTS = REPOSITORY / "tests" / "clients"
+SERVERS = REPOSITORY / "tests" / "servers"
+
+
+class McpServer(Process):
+    """A server process that prints `listening on PORT`; a context manager."""
+
+    def __init__(self, name: str, argv: Sequence[str | Path], log: Path, env: dict[str, str] | None = None) -> None:
+        self.port = 0
+        super().__init__(name, argv, log, cwd=REPOSITORY, env=env)
+
+        def ready() -> bool:
+            found = LISTENING.search(self.log_text())
+            self.port = int(found[1]) if found else 0
+            return self.port != 0 and accepts(self.port)
+
+        self.wait_until(ready, START_SECONDS)
+
+    @property
+    def url(self) -> str:
+        """The MCP endpoint without a gateway."""
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+
+def dual_era(directory: Path, name: str = "dual-era", port: int = 0) -> McpServer:
+    """Python SDK 2.x, both eras on one endpoint; logs to `directory`."""
+    argv = [sys.executable, SERVERS / "dual_era.py", "--port", str(port), "--name", name]
+    return McpServer(name, argv, directory / f"{name}.log")
+
+
+def everything(directory: Path, name: str = "everything") -> McpServer:
+    """The reference server of the TypeScript SDK: legacy sessions, priming events, resumable."""
+    entry = CLIENTS / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+    argv = ["node", "--import", SERVERS / "loopback.mjs", entry, "streamableHttp"]
+    return McpServer(name, argv, directory / f"{name}.log", env={"PORT": "0"})
