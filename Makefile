@@ -38,8 +38,10 @@ test-modules: wasm ## the built modules in the harness, under both host profiles
 test-envoy: wasm setup ## the built modules in real Envoy, with real MCP servers and clients
 	@echo "not there yet"; exit 1
 
-conformance: ## the official MCP conformance suite, direct and through Envoy with our filter
-	@echo "not there yet"; exit 1
+conformance: wasm ## the official MCP conformance suite, direct and through Envoy with our filter
+	@tests/setup.sh python
+	@tests/conformance/setup.sh
+	@cd tests && ../.tools/venv/bin/python -m conformance.run
 
 bench: ## measure CPU per request, scan speed, module size; prints ratios
 	@echo "not there yet"; exit 1

@@ -1,10 +1,11 @@
 """The prompts the suite reads."""
 
-import input_required
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from media import PNG
+
+from conformance import input_required
+from conformance.media import PNG
 
 
 def _prompt(name: str, description: str, *arguments: str) -> types.Prompt:
@@ -45,9 +46,7 @@ async def get_prompt(
             case "test_simple_prompt":
                 return _messages("This is a simple prompt for testing.")
             case "test_prompt_with_arguments":
-                return _messages(
-                    f"Prompt with arguments: arg1='{arguments['arg1']}', arg2='{arguments['arg2']}'"
-                )
+                return _messages(f"Prompt with arguments: arg1='{arguments['arg1']}', arg2='{arguments['arg2']}'")
             case "test_prompt_with_embedded_resource":
                 contents = types.TextResourceContents(
                     uri=arguments["resourceUri"],
@@ -58,9 +57,7 @@ async def get_prompt(
                     types.EmbeddedResource(resource=contents), "Please process the embedded resource above."
                 )
             case "test_prompt_with_image":
-                return _messages(
-                    types.ImageContent(data=PNG, mime_type="image/png"), "Please analyze the image above."
-                )
+                return _messages(types.ImageContent(data=PNG, mime_type="image/png"), "Please analyze the image above.")
             case "test_input_required_result_prompt":
                 return input_required.prompt(params)
     except KeyError as missing:

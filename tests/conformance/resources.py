@@ -6,7 +6,8 @@ import re
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from media import PNG
+
+from conformance.media import PNG
 
 TEMPLATE = types.ResourceTemplate(
     uri_template="test://template/{id}/data",
@@ -23,9 +24,7 @@ RESOURCES = [
 ]
 
 
-async def list_resources(
-    _: ServerRequestContext, __: types.PaginatedRequestParams | None
-) -> types.ListResourcesResult:
+async def list_resources(_: ServerRequestContext, __: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
     """All resources, on one page."""
     return types.ListResourcesResult(resources=RESOURCES)
 
@@ -60,9 +59,7 @@ async def read_resource(_: ServerRequestContext, params: types.ReadResourceReque
     """
     contents = _contents(str(params.uri))
     if contents is None:
-        raise MCPError(
-            code=types.INVALID_PARAMS, message="Resource not found", data={"uri": str(params.uri)}
-        )
+        raise MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": str(params.uri)})
     return types.ReadResourceResult(contents=[contents])
 
 

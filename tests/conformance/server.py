@@ -1,24 +1,25 @@
 """An MCP server that has everything the conformance suite asks for, in both protocol eras.
 
-`python server.py --port N` serves `http://127.0.0.1:N/mcp`, with sessions and resumable streams in
-the legacy era. It stands behind the gateway so that any check that fails there and not here is ours.
+`python -m conformance.server --port N` serves `http://127.0.0.1:N/mcp`, with sessions and resumable
+streams in the legacy era. Any check that fails behind the gateway and not here is the gateway's.
 """
 
 import argparse
 import warnings
 
 import mcp_types as types
-import prompts
-import resources
 import uvicorn
-from event_store import MemoryEventStore
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPDeprecationWarning
 from starlette.applications import Starlette
-from tools import Tools
+
+from conformance import prompts, resources
+from conformance.event_store import MemoryEventStore
+from conformance.lax import IgnoreRoutingHeaders
+from conformance.tools import Tools
 
 NAME = "conformance-everything"
 RETRY_MS = 100
@@ -57,9 +58,11 @@ def main() -> None:
     """Serves until it is told to stop."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--lax", action="store_true", help="ignore the routing headers instead of checking them")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", MCPDeprecationWarning)  # The legacy era is what is tested here.
-    uvicorn.run(app(), host="127.0.0.1", port=arguments.port, log_level="warning")
+    served = IgnoreRoutingHeaders(app()) if arguments.lax else app()
+    uvicorn.run(served, host="127.0.0.1", port=arguments.port, log_level="warning")
 
 
 if __name__ == "__main__":

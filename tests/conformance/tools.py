@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
-import elicitation_schemas
-import input_required
 import mcp_types as types
-from input_required import text
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import PromptsListChanged, SubscriptionBus, ToolsListChanged
 from mcp.shared.exceptions import MCPError
-from media import PNG, WAV
+
+from conformance import elicitation_schemas, input_required
+from conformance.input_required import text
+from conformance.media import PNG, WAV
 
 Context = ServerRequestContext
 Handler = Callable[[Context, types.CallToolRequestParams], Awaitable[types.CallToolResult | types.InputRequiredResult]]
@@ -55,9 +55,7 @@ def _strings(*names: str) -> dict:
 
 
 def _resource(uri: str, mime_type: str, content: str) -> types.EmbeddedResource:
-    return types.EmbeddedResource(
-        resource=types.TextResourceContents(uri=uri, mime_type=mime_type, text=content)
-    )
+    return types.EmbeddedResource(resource=types.TextResourceContents(uri=uri, mime_type=mime_type, text=content))
 
 
 async def _fixed(result: types.CallToolResult, _: Context, __: types.CallToolRequestParams) -> types.CallToolResult:

@@ -1,0 +1,139 @@
+"""`make conformance`: the official suite, direct and through Envoy with `mcp_session.wasm`.
+
+Two questions, a table each:
+- transparency: does any check that passes direct fail, or go missing, through the gateway?
+- enforcement: does the gateway make a server that ignores its routing headers pass the checks of them?
+
+Exits with 1 if a check got worse, or if enforcement does not hold; 2 if the suite could not be run.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conformance.compare import Difference, Outcome, compare
+from conformance.suite import REPOSITORY, REVISIONS, SuiteError, run
+from e2e.envoy import Envoy
+from e2e.envoy_config import EnvoyConfig
+from e2e.process import Process, StartError, accepts, free_port
+
+TESTS = REPOSITORY / "tests"
+CONFIGURATION = REPOSITORY / "envoy/session.yaml"
+START_SECONDS = 20.0
+ENFORCED = "http-header-validation"
+MODERN = REVISIONS[-1]
+
+
+@contextmanager
+def _server(directory: Path, *options: str) -> Iterator[int]:
+    """The server under test, on the port yielded."""
+    port = free_port()
+    argv = [sys.executable, "-m", "conformance.server", "--port", str(port), *options]
+    with Process("conformance server", argv, directory / f"server-{port}.log", cwd=TESTS) as server:
+        server.wait_until(lambda: accepts(port), START_SECONDS)
+        yield port
+
+
+@contextmanager
+def _gateway(upstream: int) -> Iterator[str]:
+    """Envoy in front of that port, as shipped; the suite's own origin is the only one allowed."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+
+    def listen(config: EnvoyConfig) -> None:
+        address = config.document["static_resources"]["listeners"][0]["address"]
+        address["socket_address"]["port_value"] = port
+
+    settings = {"mcp_session": {"admission": {"origins": [url]}}}
+    with Envoy(CONFIGURATION, upstreams={"mcp_servers": [upstream]}, settings=settings, edit=listen):
+        yield f"{url}/mcp"
+
+
+def _both(directory: Path, revision: str, *options: str) -> tuple[list[Difference], bool]:
+    """One revision direct and through the gateway, and whether all required scenarios pass direct."""
+    with _server(directory, *options) as port, _gateway(port) as gateway:
+        direct, complete = run(f"http://127.0.0.1:{port}/mcp", revision, directory / "direct")
+        through, _ = run(gateway, revision, directory / "gateway")
+    return compare(direct, through), complete
+
+
+def _total(outcomes: list[Outcome]) -> str:
+    passed = sum(outcome.passed.total() for outcome in outcomes)
+    failed = sum(outcome.failed.total() for outcome in outcomes)
+    return f"{passed}/{failed}"
+
+
+def _row(scenario: str, direct: object, gateway: object, verdict: str) -> None:
+    print(f"  {scenario:<48} {direct!s:>8} {gateway!s:>8}  {verdict}".rstrip())
+
+
+def _details(difference: Difference) -> None:
+    """One line per check that changed."""
+    for check in difference.newly_failed:
+        print(f"      fails:   {check.name}: {difference.gateway.messages.get(check) or check.description}")
+    for check in difference.no_longer_passed:
+        print(f"      missing: {check.name}: {check.description}")
+
+
+def _report(title: str, differences: list[Difference]) -> None:
+    print(f"\n{title}")
+    _row("scenario (checks passed/failed)", "direct", "gateway", "")
+    for difference in differences:
+        verdict = "WORSE" if difference.worse else "better" if difference.newly_passed else ""
+        _row(difference.scenario, difference.direct, difference.gateway, verdict)
+        _details(difference)
+    totals = [_total([each.direct for each in differences]), _total([each.gateway for each in differences])]
+    _row("total", *totals, "")
+    if any(difference.scenario.startswith("tasks-") for difference in differences):
+        print("  (tasks-*: an extension that the server does not implement and the suite does not score)")
+
+
+def _transparency(directory: Path, revision: str) -> list[str]:
+    """Prints the table of one revision; returns what is wrong."""
+    differences, complete = _both(directory, revision)
+    _report(f"MCP {revision}, a server that passes", differences)
+    faults = [f"{revision}: {each.scenario} is worse through the gateway" for each in differences if each.worse]
+    if not complete:
+        faults.append(f"{revision}: the server under test does not pass all that is required, even direct")
+    return faults
+
+
+def _enforcement(directory: Path) -> list[str]:
+    """Prints what the gateway adds to a lax server; returns what is wrong."""
+    differences, _ = _both(directory, MODERN, "--lax")
+    changed = [each for each in differences if each.worse or each.newly_passed or each.scenario == ENFORCED]
+    _report(f"MCP {MODERN}, a server that ignores its routing headers (what changes)", changed)
+    [enforced] = [each for each in differences if each.scenario == ENFORCED]
+    faults = []
+    if not enforced.direct.failed:
+        faults.append(f"{ENFORCED} does not fail on the lax server: it proves nothing")
+    if enforced.gateway.failed:
+        faults.append(f"{ENFORCED} fails through the gateway: the headers are not enforced")
+    return faults
+
+
+def main() -> int:
+    """Runs everything; returns the exit status."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="conformance-") as name:
+            root = Path(name)
+            faults: list[str] = []
+            for leg in (*REVISIONS, "lax"):
+                directory = root / leg
+                directory.mkdir()
+                faults += _enforcement(directory) if leg == "lax" else _transparency(directory, leg)
+    except (SuiteError, StartError) as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        return 2
+    print()
+    for fault in faults:
+        print(f"conformance: {fault}")
+    if not faults:
+        print("conformance: nothing is worse through the gateway, and routing headers are enforced")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
