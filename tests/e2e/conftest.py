@@ -1,0 +1,54 @@
+"""Envoy with the shipped configuration in front of real servers, shared by the tests that change nothing in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.envoy import Envoy
+from e2e.envoy_config import REPOSITORY
+from e2e.servers import McpServer, dual_era, everything
+
+SESSION_YAML = REPOSITORY / "envoy" / "session.yaml"
+MODULE = REPOSITORY / "dist" / "mcp_session.wasm"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built_module() -> None:
+    """Every test runs the built module; without it none can mean anything."""
+    if not MODULE.exists():
+        pytest.exit(f"{MODULE} is missing: run make wasm", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def python_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpServer]:
+    with dual_era(tmp_path_factory.mktemp("python-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def typescript_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpServer]:
+    with everything(tmp_path_factory.mktemp("typescript-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def session_yaml() -> Path:
+    """The configuration that users copy."""
+    return SESSION_YAML
+
+
+@pytest.fixture(scope="session")
+def gateway(python_server: McpServer) -> Iterator[Envoy]:
+    """The shipped configuration in front of the Python server."""
+    with Envoy(SESSION_YAML, upstreams={"mcp_servers": [python_server.port]}) as envoy:
+        yield envoy
+
+
+@pytest.fixture(scope="session")
+def typescript_gateway(typescript_server: McpServer) -> Iterator[Envoy]:
+    """The shipped configuration in front of the TypeScript server."""
+    with Envoy(SESSION_YAML, upstreams={"mcp_servers": [typescript_server.port]}) as envoy:
+        yield envoy
