@@ -56,6 +56,12 @@ class Connection:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def post(self, body: bytes | Any, headers: Sequence[Header] = ()) -> None:
+        """Sends a POST of a body (JSON-encoded unless it is bytes) to /mcp."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        length = ("content-length", str(len(data)))
+        self.send(request_head("POST", [HOST, *MEDIA, length, *headers]) + data)
+
     def send_pieces(self, pieces: Iterable[bytes], pause_seconds: float) -> None:
         """Sends each piece as a segment of its own."""
         for piece in pieces:
@@ -93,11 +99,9 @@ MEDIA: tuple[Header, ...] = (
 
 
 def post(port: int, body: bytes | Any, headers: Sequence[Header] = ()) -> Answer:
-    """POSTs a body (JSON-encoded unless it is bytes) to /mcp on a connection of its own."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    """`Connection.post` on a connection of its own, and the answer."""
     with Connection(port) as connection:
-        length = ("content-length", str(len(data)))
-        connection.send(request_head("POST", [HOST, *MEDIA, length, *headers]) + data)
+        connection.post(body, headers)
         return connection.answer()
 
 

@@ -76,10 +76,10 @@ class Exchange:
 
 
 class ScriptedUpstream:
-    """Serves every request with one function, each connection in a thread of its own; a context manager."""
+    """Serves every request with `answer`, each connection in a thread of its own; a context manager."""
 
-    def __init__(self, answer: Callable[[Exchange], None], port: int = 0) -> None:
-        self._answer = answer
+    def __init__(self, answer: Callable[[Exchange], None] | None = None, port: int = 0) -> None:
+        self.answer = answer or _answer_empty
         self._listener = socket.create_server(("127.0.0.1", port))
         self._arrived = threading.Condition()
         self._exchanges: list[Exchange] = []
@@ -129,11 +129,15 @@ class ScriptedUpstream:
                     with self._arrived:
                         self._exchanges.append(exchange)
                         self._arrived.notify_all()
-                    self._answer(exchange)
+                    self.answer(exchange)
             except (ConnectionError, TimeoutError):
                 pass  # the gateway hung up, which tests observe on their own side
             except BaseException as failure:
                 self._failures.append(failure)
+
+
+def _answer_empty(exchange: Exchange) -> None:
+    exchange.send_json(b"{}")
 
 
 def _read_request(stream: socket.SocketIO) -> Request | None:
