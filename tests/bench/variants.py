@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.envoy_config import REPOSITORY, EnvoyConfig
-
 from bench.workload import HEADERS
+from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
 PLUGIN = "mcp_session"
 SHIPPED = REPOSITORY / "envoy/session.yaml"
