@@ -1,1 +1,21 @@
-//! x
+//! What all filters share, without a host: everything here is a pure function of its arguments.
+//!
+//! `json`, `message` and `sse` read the wire; `version`, `mirror` and `agreement` hold MCP's rules;
+//! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
+//! of an exchange; `reply` writes refusals; `config` turns text into checked values.
+
+pub mod admission;
+pub mod agreement;
+pub mod cache;
+pub mod config;
+pub mod edit;
+pub mod head;
+pub mod json;
+pub mod limits;
+pub mod message;
+pub mod mirror;
+pub mod owned;
+pub mod pipeline;
+pub mod refusal;
+pub mod sse;
+pub mod version;

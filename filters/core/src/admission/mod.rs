@@ -1,0 +1,128 @@
+//! What is let in: owned headers are stripped, paths told apart, and everything on an MCP endpoint
+//! that is not MCP is refused, whichever module comes first in the chain.
+
+mod config;
+mod cors;
+mod origin;
+mod path;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Admission, AdmissionConfig, Batches, Validation};
+pub(crate) use cors::Reader;
+
+use crate::edit::{Edit, HeaderValue};
+use crate::head::{Head, Single};
+use crate::limits::MAX_HEADERS;
+use crate::owned;
+use crate::refusal::{Reason, Refusal, Reply};
+use crate::version::{Claim, Era};
+
+/// What becomes of a request, judged by its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// An MCP request.
+    Mcp(Verb),
+    /// Outside the configured paths: passes, stripped.
+    Foreign,
+    /// Answered here: a preflight.
+    Answer(Reply),
+}
+
+/// The HTTP methods of an MCP endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Ends a session.
+    Delete,
+    /// Opens a stream of server messages.
+    Get,
+    /// Carries a message.
+    Post,
+}
+
+/// The edits that remove every inbound copy of a header that a filter owns.
+pub(crate) fn strip(head: &Head<'_>) -> Vec<Edit> {
+    let mut removed: Vec<Edit> = Vec::new();
+    for name in head.names().filter(|name| owned::is_forged(name)) {
+        let edit = Edit::Remove(name.to_vec());
+        if !removed.contains(&edit) {
+            removed.push(edit);
+        }
+    }
+    removed
+}
+
+impl Admission {
+    /// Judges the head of a request.
+    pub(crate) fn admit(&self, head: &Head<'_>) -> Result<Admitted, Refusal> {
+        if head.count() >= MAX_HEADERS {
+            return Err(Refusal::new(Reason::TooManyHeaders));
+        }
+        if !path::is_covered(&self.paths, head.first(":path").unwrap_or(b"/")) {
+            return Ok(Admitted::Foreign);
+        }
+        if owned::SINGLETONS.iter().any(|name| head.single(name) == Single::Repeated) {
+            return Err(Refusal::new(Reason::DuplicateHeader));
+        }
+        self.check_origin(head)?;
+        self.check_host(head)?;
+        match head.first(":method") {
+            Some(b"OPTIONS") if self.cors.is_some() => Ok(Admitted::Answer(self.preflight(head))),
+            Some(b"POST") => self.check_body_headers(head).map(|()| Admitted::Mcp(Verb::Post)),
+            Some(b"GET") => check_stream(head).map(|()| Admitted::Mcp(Verb::Get)),
+            Some(b"DELETE") => check_stream(head).map(|()| Admitted::Mcp(Verb::Delete)),
+            _ => Err(not_allowed("GET, POST, DELETE")),
+        }
+    }
+
+    fn check_origin(&self, head: &Head<'_>) -> Result<(), Refusal> {
+        match head.single("origin") {
+            Single::Absent => Ok(()),
+            Single::One(value) if self.origins.iter().any(|origin| origin.matches(value)) => Ok(()),
+            Single::One(_) | Single::Repeated => Err(Refusal::new(Reason::Origin)),
+        }
+    }
+
+    fn check_host(&self, head: &Head<'_>) -> Result<(), Refusal> {
+        let authority = head.first(":authority").or_else(|| head.first("host")).unwrap_or_default();
+        if self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(authority)) {
+            Ok(())
+        } else {
+            Err(Refusal::new(Reason::Host))
+        }
+    }
+
+    fn check_body_headers(&self, head: &Head<'_>) -> Result<(), Refusal> {
+        let media_type = head.single("content-type").one().unwrap_or_default();
+        if !essence(media_type).eq_ignore_ascii_case(b"application/json") {
+            return Err(Refusal::new(Reason::MediaType));
+        }
+        let encoding = head.single("content-encoding").one().unwrap_or(b"identity");
+        if !encoding.trim_ascii().eq_ignore_ascii_case(b"identity") {
+            return Err(Refusal::new(Reason::ContentEncoding));
+        }
+        let length = head.single("content-length").one().and_then(|value| core::str::from_utf8(value).ok());
+        match length.and_then(|length| length.parse::<u64>().ok()) {
+            Some(length) if length > self.max_body => Err(Refusal::new(Reason::BodyTooLarge)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// GET and DELETE left the protocol with the sessions they served.
+fn check_stream(head: &Head<'_>) -> Result<(), Refusal> {
+    match head.single("mcp-protocol-version") {
+        Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader)),
+        version if Claim::parse(version.one()).era() == Era::Modern => Err(not_allowed("POST")),
+        _ => Ok(()),
+    }
+}
+
+fn not_allowed(allow: &'static str) -> Refusal {
+    Refusal::new(Reason::MethodNotAllowed).with_header("allow", HeaderValue::from_static(allow))
+}
+
+/// The type of a media type, without its parameters (RFC 9110 §8.3.1).
+fn essence(media_type: &[u8]) -> &[u8] {
+    media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}

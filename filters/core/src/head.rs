@@ -1,0 +1,95 @@
+//! The head of a request or response as a filter sees it: field names and values as bytes.
+//!
+//! Hosts join or drop repeated fields when asked for one by name, so every decision here is made
+//! over the full listing (RFC 9110 §5.3 lets recipients combine only list-valued fields).
+
+/// The fields of a head, in order, pseudo-headers (`:method`, `:path`, …) included.
+#[derive(Debug, Clone, Default)]
+pub struct Head<'a> {
+    fields: Vec<(&'a [u8], &'a [u8])>,
+}
+
+/// What a head says about a field that may occur once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Single<'a> {
+    /// It does not occur.
+    Absent,
+    /// It occurs once, with this value.
+    One(&'a [u8]),
+    /// It occurs more than once, whatever the values.
+    Repeated,
+}
+
+impl<'a> Head<'a> {
+    /// A head of these fields. Names may be in any case.
+    #[must_use]
+    pub fn new(fields: Vec<(&'a [u8], &'a [u8])>) -> Self {
+        Self { fields }
+    }
+
+    /// The only value of field `name` (lower case).
+    #[must_use]
+    pub fn single(&self, name: &str) -> Single<'a> {
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (None, _) => Single::Absent,
+            (Some(value), None) => Single::One(value),
+            (Some(_), Some(_)) => Single::Repeated,
+        }
+    }
+
+    /// The first value of field `name`: for pseudo-headers, which hosts never repeat.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+
+    /// All names, in order, as the host wrote them.
+    pub fn names(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.fields.iter().map(|(name, _)| *name)
+    }
+
+    /// How many fields there are, pseudo-headers aside.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.names().filter(|name| !name.starts_with(b":")).count()
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields
+            .iter()
+            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| *value)
+    }
+}
+
+impl<'a> Single<'a> {
+    /// The value, where there is exactly one.
+    #[must_use]
+    pub const fn one(self) -> Option<&'a [u8]> {
+        match self {
+            Self::One(value) => Some(value),
+            Self::Absent | Self::Repeated => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_field_is_never_read_as_one() {
+        let head = Head::new(vec![
+            (b":method", b"POST"),
+            (b"origin", b"https://a.example"),
+            (b"Origin", b"https://b.example"),
+            (b"host", b"a.example"),
+        ]);
+        assert_eq!(head.single("origin"), Single::Repeated);
+        assert_eq!(head.single("host"), Single::One(b"a.example"));
+        assert_eq!(head.single("accept"), Single::Absent);
+        assert_eq!(head.first(":method"), Some(&b"POST"[..]));
+        assert_eq!(head.count(), 3);
+    }
+}

@@ -1,0 +1,103 @@
+//! The headers our filters own, and which inbound fields are removed before anything is decided.
+//!
+//! Every inbound copy of an owned header is a forgery. A copy with `_` for `-` is one as well:
+//! upstream servers that speak CGI or WSGI fold the two into one name.
+
+/// `legacy` or `modern`. Owner: session.
+pub const ERA: &str = "x-mcp-era";
+/// The JSON-RPC method. Owner: session.
+pub const METHOD: &str = "x-mcp-method";
+/// Tool, prompt, resource or task the method is about. Owner: session.
+pub const NAME: &str = "x-mcp-name";
+/// Keyed hash of the session id. Owner: session.
+pub const SESSION: &str = "x-mcp-session";
+/// What load balancing keeps together. Owner: session.
+pub const AFFINITY: &str = "x-mcp-affinity";
+/// Keyed hash of who calls. Owner: auth.
+pub const PRINCIPAL: &str = "x-mcp-principal";
+/// The caller's tenant. Owner: auth.
+pub const TENANT: &str = "x-mcp-tenant";
+/// The client program: by token where auth knows it, else what the client says of itself.
+pub const AGENT: &str = "x-mcp-agent";
+/// The caller's scopes. Owner: auth.
+pub const SCOPES: &str = "x-mcp-scopes";
+/// What separately loaded modules vouch for to each other. Owner: the chain.
+pub const HANDOFF: &str = "x-mcp-handoff";
+
+const OWNED: [&str; 10] =
+    [ERA, METHOD, NAME, SESSION, AFFINITY, PRINCIPAL, TENANT, AGENT, SCOPES, HANDOFF];
+
+/// Fields that decide something and may occur once. A second one means that we and the upstream
+/// may read different requests.
+pub const SINGLETONS: [&str; 7] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "mcp-session-id",
+    "origin",
+];
+
+/// Mirrored fields of the modern era. Repetition is judged with the body, so that the refusal can
+/// name the request (see `agreement`).
+pub const MIRRORED: [&str; 3] = ["mcp-protocol-version", "mcp-method", "mcp-name"];
+
+/// Whether an inbound field of this name is removed: any spelling of an owned header, and the
+/// `_` spellings of the headers MCP policy reads.
+#[must_use]
+pub fn is_forged(name: &[u8]) -> bool {
+    if names_any(name, &OWNED) {
+        return true;
+    }
+    name.contains(&b'_')
+        && (names_any(name, &SINGLETONS)
+            || names_any(name, &MIRRORED)
+            || name.get(..PARAM.len()).is_some_and(|prefix| folds_to(prefix, PARAM)))
+}
+
+const PARAM: &str = "mcp-param-";
+
+fn names_any(name: &[u8], candidates: &[&str]) -> bool {
+    candidates.iter().any(|candidate| folds_to(name, candidate))
+}
+
+fn folds_to(name: &[u8], candidate: &str) -> bool {
+    name.len() == candidate.len()
+        && name.iter().zip(candidate.bytes()).all(|(byte, expect)| match byte {
+            b'_' => expect == b'-',
+            byte => byte.to_ascii_lowercase() == expect,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_owned_header_is_forged() {
+        for name in OWNED {
+            for spelling in [name.to_owned(), name.to_uppercase(), name.replace('-', "_")] {
+                assert!(is_forged(spelling.as_bytes()), "{spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_headers_pass_unless_they_imitate_one_that_policy_reads() {
+        let cases: [(&[u8], bool); 9] = [
+            (b"mcp-session-id", false),
+            (b"mcp_session_id", true),
+            (b"Mcp-Session_Id", true),
+            (b"mcp_param_region", true),
+            (b"mcp-param-region", false),
+            (b"x-mcp-other", false),
+            (b"x_trace", false),
+            (b"", false),
+            (b"\xff_", false),
+        ];
+        for (name, forged) in cases {
+            assert_eq!(is_forged(name), forged, "{:?}", String::from_utf8_lossy(name));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a filter is to the pipeline, and what it is given.
+
+use crate::edit::Edit;
+use crate::head::Head;
+use crate::message::Message;
+use crate::refusal::Refusal;
+use crate::version::Era;
+
+/// A filter of the chain. It sees meaning, not bytes, and answers with values; it owns no clock, no
+/// randomness and no host.
+pub trait Filter {
+    /// What the filter remembers of one exchange.
+    type State: Default;
+
+    /// Who calls, from the request's head alone.
+    ///
+    /// # Errors
+    /// A refusal; the pipeline reads the body first where the answer should name the request.
+    fn identify(
+        &self,
+        head: &Head<'_>,
+        caller: &mut Caller,
+        environment: &mut dyn Environment,
+        state: &mut Self::State,
+    ) -> Result<Vec<Edit>, Refusal>;
+
+    /// Whether this call may go upstream, and what the upstream and the gateway learn of it.
+    ///
+    /// # Errors
+    /// A refusal, which reaches the client with the request's id.
+    fn authorize(
+        &self,
+        call: &Call<'_>,
+        caller: &Caller,
+        environment: &mut dyn Environment,
+        state: &mut Self::State,
+    ) -> Result<Vec<Edit>, Refusal>;
+
+    /// What changes in the head of the upstream's answer.
+    fn respond(
+        &self,
+        response: &dyn Response,
+        caller: &Caller,
+        environment: &mut dyn Environment,
+        state: &mut Self::State,
+    ) -> Vec<Edit>;
+}
+
+/// Who calls, as far as the filters so far have found out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The verified principal.
+    pub principal: Option<Vec<u8>>,
+    /// The client program, as authentication knows it.
+    pub agent: Option<String>,
+}
+
+/// One MCP call, from its body or, where the route trusts them, its headers.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// How it is to be read.
+    pub era: Era,
+    /// The JSON-RPC method; absent on GET, DELETE, responses and batches.
+    pub method: Option<&'a str>,
+    /// Tool, prompt, resource or task it is about.
+    pub name: Option<&'a str>,
+    /// The message, if the body was read and holds a single one.
+    pub message: Option<&'a Message<'a>>,
+}
+
+/// The head of an upstream's answer. It is asked by name, since APISIX lists a response's fields
+/// only where there are few.
+pub trait Response {
+    /// The first value of field `name` (lower case).
+    fn header(&self, name: &str) -> Option<Vec<u8>>;
+}
+
+/// What the host can do; asked once, before a filter is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It tells the time.
+    pub clock: bool,
+    /// It wakes the module at intervals, so that a held request can be given up.
+    pub ticks: bool,
+}
+
+/// A chain ready to run, with what the operator should know of how.
+#[derive(Debug)]
+pub struct Plan<F> {
+    /// The chain.
+    pub pipeline: super::Pipeline<F>,
+    /// One log line each, written at start.
+    pub notices: Vec<String>,
+}
+
+/// What a filter may ask of the world around it.
+pub trait Environment {
+    /// Seconds since 1970, or `None` on a host without a clock.
+    fn now(&mut self) -> Option<u64>;
+
+    /// Fills `bytes` from a cryptographic source; `false` if there is none.
+    fn randomize(&mut self, bytes: &mut [u8]) -> bool;
+
+    /// The address of the host that answered, once one did and if the gateway tells.
+    fn upstream_address(&mut self) -> Option<String>;
+}

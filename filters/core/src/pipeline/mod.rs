@@ -1,0 +1,299 @@
+//! Drives the filters of a chain through the stages of an exchange.
+//!
+//! ```text
+//! request head ── admit ── identify ─┬─ (headers suffice) ─ authorize ─ forward
+//!                                    └─ read the body ── scan ── agree ─ authorize ─ forward
+//! response head ── respond
+//! ```
+//!
+//! It is a value that takes heads and bodies and returns what the host is to do. Edits of a stage
+//! are returned only if the whole stage passed.
+
+mod filter;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use filter::{Call, Caller, Capabilities, Environment, Filter, Plan, Response};
+pub use report::{Outcome, Report};
+
+use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
+use crate::agreement;
+use crate::edit::Edit;
+use crate::head::Head;
+use crate::message::{self, Body, Kind, Message, ScanLimits};
+use crate::mirror::{Field, Mirror};
+use crate::refusal::{Addressee, Reason, Refusal, Reply};
+use crate::version::{Claim, Era, Version};
+
+/// A chain of filters behind one admission.
+#[derive(Debug)]
+pub struct Pipeline<F> {
+    admission: Admission,
+    filter: F,
+}
+
+/// What the pipeline remembers of one exchange.
+#[derive(Debug)]
+pub struct Exchange<S> {
+    phase: Phase,
+    caller: Caller,
+    reader: Option<Reader>,
+    state: S,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The body decides; what identification refused is said once the body named the request.
+    AwaitingBody { mirror: Mirror, refused: Option<Refusal> },
+    /// An MCP request went upstream.
+    Forwarded,
+    /// Not MCP, or answered here: nothing more to do.
+    Finished,
+}
+
+/// What the host is to do with the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Changes to the request's head, to be made first.
+    pub edits: Vec<Edit>,
+    /// Then this.
+    pub next: Next,
+    /// What to log and count, once the exchange is decided.
+    pub report: Option<Report>,
+}
+
+/// Where the request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Upstream.
+    Forward,
+    /// Nowhere yet: hold it and hand in the whole body.
+    ReadBody,
+    /// Back, with this.
+    Reply(Reply),
+}
+
+impl<F: Filter> Pipeline<F> {
+    /// A chain behind `admission`.
+    pub const fn new(admission: Admission, filter: F) -> Self {
+        Self { admission, filter }
+    }
+
+    /// What is let in here.
+    pub const fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// The request's head arrived. `has_body` is `false` only if the host is sure of it.
+    pub fn request_head(
+        &self,
+        head: &Head<'_>,
+        has_body: bool,
+        environment: &mut dyn Environment,
+    ) -> (Exchange<F::State>, Step) {
+        let mut exchange = Exchange {
+            phase: Phase::Finished,
+            caller: Caller::default(),
+            reader: self.admission.reader(head),
+            state: F::State::default(),
+        };
+        let mut edits = admission::strip(head);
+        let verb = match self.admission.admit(head) {
+            Err(refusal) => return self.refuse_at_head(exchange, edits, &refusal),
+            Ok(Admitted::Foreign) => return (exchange, Step { edits, next: Next::Forward, report: None }),
+            Ok(Admitted::Answer(reply)) => {
+                return (exchange, Step { edits, next: Next::Reply(reply), report: None });
+            }
+            Ok(Admitted::Mcp(verb)) => verb,
+        };
+        let identified = self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
+        let refused = match (identified, verb) {
+            (Err(refusal), Verb::Get | Verb::Delete) => return self.refuse_at_head(exchange, edits, &refusal),
+            (Err(refusal), Verb::Post) => Some(refusal),
+            (Ok(more), _) => {
+                edits.extend(more);
+                None
+            }
+        };
+        let mirror = Mirror::of(head);
+        if refused.is_none()
+            && let Some(call) = self.call_from_head(verb, &mirror)
+        {
+            let mut step = self.authorize(&mut exchange, &call, None, environment);
+            step.edits.splice(0..0, edits);
+            return (exchange, step);
+        }
+        exchange.phase = Phase::AwaitingBody { mirror, refused };
+        if has_body {
+            return (exchange, Step { edits, next: Next::ReadBody, report: None });
+        }
+        let mut step = self.request_body(&mut exchange, b"", environment);
+        step.edits.splice(0..0, edits);
+        (exchange, step)
+    }
+
+    /// The whole body arrived. An exchange that did not ask for it goes on as it was.
+    pub fn request_body(
+        &self,
+        exchange: &mut Exchange<F::State>,
+        body: &[u8],
+        environment: &mut dyn Environment,
+    ) -> Step {
+        let (mirror, refused) = match core::mem::replace(&mut exchange.phase, Phase::Finished) {
+            Phase::AwaitingBody { mirror, refused } => (mirror, refused),
+            settled => {
+                exchange.phase = settled;
+                return Step { edits: Vec::new(), next: Next::Forward, report: None };
+            }
+        };
+        let scanned = message::scan(body, &ScanLimits::default());
+        let call = match &scanned {
+            Err(error) => {
+                let addressee = error.id.as_ref().map_or(Addressee::Unknown, |id| Addressee::Request(id.token()));
+                let call = unread(mirror.claim().era());
+                return self.refuse(exchange, &Refusal::from(error), addressee, &call);
+            }
+            Ok(Body::Batch(messages)) => match self.check_batch(&mirror, messages) {
+                Err(refusal) => return self.refuse(exchange, &refusal, Addressee::Unknown, &unread(Era::Legacy)),
+                Ok(()) => unread(Era::Legacy),
+            },
+            Ok(Body::Single(message)) => Call {
+                era: mirror.claim().era(),
+                method: message.method.as_deref(),
+                name: agreement::subject(message),
+                message: Some(message),
+            },
+        };
+        let addressee = call.message.map_or(Addressee::Unknown, addressee);
+        if let Some(refusal) = refused {
+            return self.refuse(exchange, &refusal, addressee, &call);
+        }
+        let disagreement =
+            call.message.and_then(|message| agreement::check(&mirror, message, &self.admission.versions).err());
+        match disagreement {
+            Some(refusal) if self.admission.validation != Validation::LogOnly => {
+                self.refuse(exchange, &refusal, addressee, &call)
+            }
+            disagreement => {
+                let noticed = disagreement.map(|refusal| refusal.reason);
+                self.authorize(exchange, &call, noticed, environment)
+            }
+        }
+    }
+
+    /// The head of the upstream's answer arrived.
+    pub fn response_head(
+        &self,
+        exchange: &mut Exchange<F::State>,
+        response: &dyn Response,
+        environment: &mut dyn Environment,
+    ) -> Vec<Edit> {
+        if !matches!(exchange.phase, Phase::Forwarded) {
+            return Vec::new();
+        }
+        let mut edits = self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
+        if let Some(reader) = &exchange.reader {
+            edits.extend(reader.edits());
+        }
+        edits
+    }
+
+    /// Ends an exchange the host gave up on, such as one whose body never came.
+    pub fn abandon(&self, exchange: &mut Exchange<F::State>, reason: Reason) -> Step {
+        self.refuse(exchange, &Refusal::new(reason), Addressee::Unknown, &unread(Era::Legacy))
+    }
+
+    /// The call, where nothing of the body is needed to know it.
+    fn call_from_head<'a>(&self, verb: Verb, mirror: &'a Mirror) -> Option<Call<'a>> {
+        if verb != Verb::Post {
+            return Some(unread(Era::Legacy));
+        }
+        let Claim::Known(version) = mirror.claim() else { return None };
+        let trusted = self.admission.validation == Validation::TrustHeaders
+            && version.era() == Era::Modern
+            && self.admission.versions.contains(&version);
+        let method = mirror.method.value().filter(|_| trusted)?;
+        let name = match agreement::named_by(method) {
+            agreement::Named::Always => Some(mirror.name.value()?),
+            agreement::Named::IfSent if mirror.name == Field::Absent => None,
+            agreement::Named::IfSent => Some(mirror.name.value()?),
+            agreement::Named::Never => None,
+        };
+        Some(Call { era: Era::Modern, method: Some(method), name, message: None })
+    }
+
+    fn check_batch(&self, mirror: &Mirror, messages: &[Message<'_>]) -> Result<(), Refusal> {
+        let legal = match mirror.claim() {
+            Claim::Absent => self.admission.versions.contains(&Version::V2025_03_26),
+            Claim::Known(version) => version.has_batches() && self.admission.versions.contains(&version),
+            Claim::Unknown => false,
+        };
+        let opens = |message: &Message<'_>| message.method.as_deref() == Some("initialize");
+        if !legal || self.admission.batches == Batches::Refuse || messages.iter().any(opens) {
+            return Err(Refusal::new(Reason::Batch));
+        }
+        messages.iter().try_for_each(|message| {
+            agreement::check(mirror, message, &self.admission.versions).map(|_| ())
+        })
+    }
+
+    fn authorize(
+        &self,
+        exchange: &mut Exchange<F::State>,
+        call: &Call<'_>,
+        noticed: Option<Reason>,
+        environment: &mut dyn Environment,
+    ) -> Step {
+        match self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state) {
+            Ok(edits) => {
+                exchange.phase = Phase::Forwarded;
+                let outcome = noticed.map_or(Outcome::Forwarded, Outcome::Noticed);
+                Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) }
+            }
+            Err(refusal) => {
+                let addressee = call.message.map_or(Addressee::Unknown, addressee);
+                self.refuse(exchange, &refusal, addressee, call)
+            }
+        }
+    }
+
+    fn refuse_at_head(
+        &self,
+        mut exchange: Exchange<F::State>,
+        edits: Vec<Edit>,
+        refusal: &Refusal,
+    ) -> (Exchange<F::State>, Step) {
+        let step = self.refuse(&mut exchange, refusal, Addressee::Unknown, &unread(Era::Legacy));
+        (exchange, Step { edits, ..step })
+    }
+
+    fn refuse(
+        &self,
+        exchange: &mut Exchange<F::State>,
+        refusal: &Refusal,
+        addressee: Addressee<'_>,
+        call: &Call<'_>,
+    ) -> Step {
+        exchange.phase = Phase::Finished;
+        let mut reply = refusal.reply(addressee);
+        if let Some(reader) = &exchange.reader {
+            reply.headers.extend(reader.headers());
+        }
+        let report = Report::new(call, Outcome::Refused(refusal.reason));
+        Step { edits: Vec::new(), next: Next::Reply(reply), report: Some(report) }
+    }
+}
+
+/// A call about which nothing is known but its era.
+const fn unread(era: Era) -> Call<'static> {
+    Call { era, method: None, name: None, message: None }
+}
+
+fn addressee<'a>(message: &Message<'a>) -> Addressee<'a> {
+    match (message.kind, &message.id) {
+        (Kind::Request, Some(id)) => Addressee::Request(id.token()),
+        (Kind::Request, None) => Addressee::Unknown,
+        (Kind::Notification | Kind::Response, _) => Addressee::Nobody,
+    }
+}

@@ -1,0 +1,79 @@
+//! What is said of an exchange once it is decided: one count, and for refusals one log line.
+
+use super::Call;
+use crate::refusal::Reason;
+use crate::version::Era;
+
+/// How an exchange went, in words for logs and metrics.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Report {
+    /// The era it was read in.
+    pub era: Era,
+    /// The method, if it is one of the protocol's; else `other`; `none` where there is none.
+    pub method: &'static str,
+    /// The tool called. A client chose this text.
+    pub tool: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It went upstream.
+    Forwarded,
+    /// It went upstream although its headers and body disagree: the route only logs that.
+    Noticed(Reason),
+    /// It was refused.
+    Refused(Reason),
+}
+
+impl Report {
+    pub(super) fn new(call: &Call<'_>, outcome: Outcome) -> Self {
+        let tool = call.name.filter(|_| call.method == Some("tools/call")).map(str::to_owned);
+        Self { era: call.era, method: call.method.map_or("none", label), tool, outcome }
+    }
+}
+
+/// The methods of all revisions: what is not among them is a client's invention and no label.
+const METHODS: [&str; 35] = [
+    "completion/complete",
+    "elicitation/create",
+    "initialize",
+    "logging/setLevel",
+    "notifications/cancelled",
+    "notifications/elicitation/complete",
+    "notifications/initialized",
+    "notifications/message",
+    "notifications/progress",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+    "notifications/resources/updated",
+    "notifications/roots/list_changed",
+    "notifications/tasks",
+    "notifications/tasks/status",
+    "notifications/tools/list_changed",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "roots/list",
+    "sampling/createMessage",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
+];
+
+fn label(method: &str) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method).unwrap_or("other")
+}

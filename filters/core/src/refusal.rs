@@ -1,0 +1,228 @@
+//! Saying no so that the client survives it: status, JSON-RPC code, words and id.
+//!
+//! Real clients hang on a 200 without the request's id, re-initialize on 404, and start OAuth on
+//! 401; so each reason has one fixed shape, listed in [`Reason`]. Gateway codes stay outside
+//! −32768…−32000, which JSON-RPC and MCP reserve (MCP 2026-07-28, basic/index#error-codes).
+
+use std::borrow::Cow;
+
+use crate::edit::HeaderValue;
+use crate::message::{Fault, ScanError};
+
+/// A refusal: the reason, with what a client needs beyond it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which rule refused.
+    pub reason: Reason,
+    message: Cow<'static, str>,
+    data: Option<serde_json::Value>,
+    headers: Vec<(&'static str, HeaderValue)>,
+}
+
+/// A complete HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header fields.
+    pub headers: Vec<(&'static str, HeaderValue)>,
+    /// Body; may be empty.
+    pub body: Vec<u8>,
+}
+
+/// Whose error a reply is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressee<'a> {
+    /// The request with this exact JSON token as its id.
+    Request(&'a str),
+    /// A notification or a response: nobody waits, so the body stays empty.
+    Nobody,
+    /// The body was not read, or holds no usable id.
+    Unknown,
+}
+
+/// Every rule that can refuse a request. The name is what logs and metrics say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The body is a batch where none is legal.
+    Batch,
+    /// The body is longer than `admission.max_body`.
+    BodyTooLarge,
+    /// The body did not arrive within `admission.body_timeout`.
+    BodyTimeout,
+    /// The body is compressed.
+    ContentEncoding,
+    /// A header that decides something was sent twice.
+    DuplicateHeader,
+    /// A mirrored header was sent twice or disagrees with the body.
+    HeaderMismatch,
+    /// `Host` is not in `admission.hosts`.
+    Host,
+    /// There is no `Host`.
+    HostMissing,
+    /// The body is JSON, but no MCP message.
+    InvalidRequest,
+    /// The media type is not `application/json`.
+    MediaType,
+    /// `_meta` lacks a field every modern request must have.
+    MetaMissing,
+    /// The HTTP method is not one of this endpoint's.
+    MethodNotAllowed,
+    /// `Origin` is not in `admission.origins`.
+    Origin,
+    /// The body is not JSON.
+    Parse,
+    /// A modern client posted a response.
+    ResponsePosted,
+    /// The session id is not one this gateway sealed for this caller, or it expired.
+    SessionUnknown,
+    /// More headers than any host shows.
+    TooManyHeaders,
+    /// The gateway itself failed.
+    Unavailable,
+    /// The request names a version that is not in `admission.versions`.
+    UnsupportedVersion,
+}
+
+/// What each reason looks like to a client: log name, HTTP status, JSON-RPC code, words.
+const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
+    match reason {
+        Reason::Batch => ("batch", 400, -32600, "Batches are not accepted"),
+        Reason::BodyTimeout => ("body_timeout", 408, -32600, "The request body did not arrive in time"),
+        Reason::BodyTooLarge => ("body_too_large", 413, -32600, "The request body is too large"),
+        Reason::ContentEncoding => ("content_encoding", 415, -32600, "Content-Encoding is not accepted"),
+        Reason::DuplicateHeader => ("duplicate_header", 400, -32600, "A header was sent more than once"),
+        Reason::HeaderMismatch => ("header_mismatch", 400, -32020, "Header mismatch"),
+        Reason::Host => ("host", 421, -32600, "Host not allowed"),
+        Reason::HostMissing => ("host_missing", 400, -32600, "A Host header is required"),
+        Reason::InvalidRequest => ("invalid_request", 400, -32600, "Invalid request"),
+        Reason::MediaType => ("media_type", 415, -32600, "Content-Type must be application/json"),
+        Reason::MetaMissing => ("meta_missing", 400, -32602, "Invalid params: _meta is incomplete"),
+        Reason::MethodNotAllowed => ("method_not_allowed", 405, -32600, "Method not allowed"),
+        Reason::Origin => ("origin", 403, -32600, "Origin not allowed"),
+        Reason::Parse => ("parse", 400, -32700, "Parse error"),
+        Reason::ResponsePosted => {
+            ("response_posted", 400, -32600, "Responses are not posted in this protocol version")
+        }
+        Reason::SessionUnknown => ("session_unknown", 404, -32600, "Session not found"),
+        Reason::TooManyHeaders => ("too_many_headers", 431, -32600, "Too many headers"),
+        Reason::Unavailable => ("unavailable", 503, 50300, "The gateway cannot serve this request"),
+        Reason::UnsupportedVersion => ("unsupported_version", 400, -32022, "Unsupported protocol version"),
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A refusal in the reason's own words.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
+        let (_, _, _, message) = shape(reason);
+        Self { reason, message: Cow::Borrowed(message), data: None, headers: Vec::new() }
+    }
+
+    /// The refusal with more specific words, which must repeat nothing a client sent.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// The refusal with the error's `data` member.
+    #[must_use]
+    pub fn with_data(mut self, data: serde_json::Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// The refusal with a further header field.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The answer that `addressee` gets.
+    #[must_use]
+    pub fn reply(&self, addressee: Addressee<'_>) -> Reply {
+        let (_, status, code, _) = shape(self.reason);
+        let mut headers = self.headers.clone();
+        let id = match addressee {
+            Addressee::Nobody => return Reply { status, headers, body: Vec::new() },
+            Addressee::Request(token) => token,
+            Addressee::Unknown => "null",
+        };
+        let mut error = serde_json::Map::new();
+        error.insert("code".to_owned(), code.into());
+        error.insert("message".to_owned(), self.message.as_ref().into());
+        if let Some(data) = &self.data {
+            error.insert("data".to_owned(), data.clone());
+        }
+        let error = serde_json::Value::Object(error);
+        // The specification allows a refused Origin an error without an id at all.
+        let body = match self.reason {
+            Reason::Origin => format!(r#"{{"jsonrpc":"2.0","error":{error}}}"#),
+            _ => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#),
+        };
+        headers.push(("content-type", HeaderValue::from_static("application/json")));
+        Reply { status, headers, body: body.into_bytes() }
+    }
+}
+
+impl From<&ScanError<'_>> for Refusal {
+    fn from(error: &ScanError<'_>) -> Self {
+        let (reason, words) = match error.fault {
+            Fault::Syntax(_) => (Reason::Parse, "Parse error"),
+            _ => (Reason::InvalidRequest, "Invalid request"),
+        };
+        Self::new(reason).saying(format!("{words}: {error}"))
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        shape(self).0
+    }
+
+    /// The HTTP status a refusal for this reason has.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        shape(self).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_echoed_as_the_exact_token() {
+        for token in ["0", "7", "\"a\\u0062\"", "12345678901234567890"] {
+            let reply = Refusal::new(Reason::SessionUnknown).reply(Addressee::Request(token));
+            let expect = format!(
+                r#"{{"jsonrpc":"2.0","id":{token},"error":{{"code":-32600,"message":"Session not found"}}}}"#
+            );
+            assert_eq!(String::from_utf8_lossy(&reply.body), expect);
+            assert_eq!(reply.status, 404);
+        }
+    }
+
+    #[test]
+    fn an_unknown_id_is_null_and_nobody_gets_an_empty_body() {
+        let refusal = Refusal::new(Reason::HeaderMismatch);
+        let body = refusal.reply(Addressee::Unknown).body;
+        assert!(String::from_utf8_lossy(&body).contains(r#""id":null"#));
+        assert_eq!(refusal.reply(Addressee::Nobody).body, b"");
+    }
+
+    #[test]
+    fn a_refused_origin_has_no_id() {
+        let body = Refusal::new(Reason::Origin).reply(Addressee::Unknown).body;
+        assert!(!String::from_utf8_lossy(&body).contains("\"id\""));
+    }
+}

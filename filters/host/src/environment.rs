@@ -1,0 +1,60 @@
+//! Time, randomness and the upstream's address, as the host gives them.
+
+use std::time::SystemTime;
+
+use mcp_core::pipeline::{Environment, Response};
+
+use crate::abi::{self, Map};
+
+/// Where the time comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// The proxy-wasm call.
+    Host,
+    /// WASI: APISIX does not implement the proxy-wasm call.
+    Wasi,
+}
+
+impl Clock {
+    /// Seconds since 1970.
+    pub(crate) fn now(self) -> Option<u64> {
+        match self {
+            Self::Host => abi::now().ok().and_then(|nanoseconds| nanoseconds.checked_div(1_000_000_000)),
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+            Self::Wasi => SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .ok()
+                .map(|since| since.as_secs())
+                .filter(|seconds| *seconds > 0),
+        }
+    }
+}
+
+/// The host, as the pipeline asks it.
+pub(crate) struct HostEnvironment {
+    pub(crate) clock: Clock,
+}
+
+impl Environment for HostEnvironment {
+    fn now(&mut self) -> Option<u64> {
+        self.clock.now()
+    }
+
+    fn randomize(&mut self, bytes: &mut [u8]) -> bool {
+        getrandom::fill(bytes).is_ok()
+    }
+
+    fn upstream_address(&mut self) -> Option<String> {
+        let address = abi::property("upstream\0address").ok().flatten()?;
+        String::from_utf8(address).ok().filter(|address| !address.is_empty())
+    }
+}
+
+/// The head of the current exchange's response.
+pub(crate) struct HostResponse;
+
+impl Response for HostResponse {
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        abi::header(Map::Response, name).ok().flatten()
+    }
+}
