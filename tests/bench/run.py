@@ -74,12 +74,13 @@ def _scan(target: Path) -> None:
     speeds = scan.measure(target, SCAN_SIZES, SCAN_ROUNDS)
     rows = []
     for body in SCAN_SIZES:
-        native, wasm = speeds["native", body], speeds["wasmtime", body]
-        rows.append([size(body), spread(native, 2, 1e9), spread(wasm, 2, 1e9), times(wasm.median / native.median)])
+        native, *engines = (speeds[engine, body] for engine in scan.ENGINES)
+        ratios = "  ".join(times(figure.median / native.median) for figure in engines)
+        rows.append([size(body), *(spread(figure, 2, 1e9) for figure in (native, *engines)), ratios])
     print(
         table(
             f"JSON scan of a tools/call; {SCAN_ROUNDS} rounds of {scan.SLOT_SECONDS * 1e3:.0f} ms",
-            ["median (quartiles), in GB/s", "native", "wasmtime", "x native"],
+            ["median (quartiles), in GB/s", *scan.ENGINES, "x native"],
             rows,
         )
     )

@@ -28,7 +28,8 @@ pub unsafe extern "C" fn scan_body(body: *const u8, size: usize, times: u32) -> 
 fn is_expected(body: &[u8], limits: &ScanLimits) -> bool {
     match scan(body, limits) {
         Ok(Body::Single(message)) => {
-            message.method.as_deref() == Some("tools/call") && message.params.name.as_deref() == Some("fetch")
+            message.method.as_deref() == Some("tools/call")
+                && message.params.name.as_deref() == Some("fetch")
         }
         _ => false,
     }
