@@ -1,0 +1,402 @@
+//! The flow of an exchange through APISIX with our plugin alone on the route.
+//!
+//! The request's head meets the plugin before its body is read; the body only if the plugin asked
+//! for it by property, and then whole. A pause has no meaning but "I made a call or a reply", and
+//! without either it kills the worker. The response can be looked at and its headers changed, no
+//! more; whatever goes wrong there, it passes.
+
+use crate::calls::variable;
+use crate::exchange::{ClientResponse, Exchange, Outcome, Response, UpstreamRequest, Version};
+use crate::flow::{Flow, Record};
+use crate::state::{Message, Reply, Stream};
+use crate::vm::{Failure, Vm};
+
+/// nginx passes upstream bytes on in buffers of this size.
+const PROXY_BUFFER: usize = 8 * 1024;
+
+pub(crate) struct ApisixFlow {
+    record: Record,
+    stage: Stage,
+    body: Vec<Vec<u8>>,
+    body_ended: bool,
+    /// The Host that goes upstream, whatever happens to the header.
+    host: Option<Vec<u8>>,
+    is_head: bool,
+    body_shown: bool,
+    configured: Result<(), String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The head met the plugin, which waits for a call.
+    Head,
+    /// The plugin asked for the body, which is not complete yet.
+    Reading,
+    /// The body met the plugin, which waits for a call.
+    Body,
+    /// The plugin let the request pass.
+    Upstream,
+    /// The response is on its way.
+    Response,
+}
+
+impl ApisixFlow {
+    /// `configured` is the outcome of showing the plugin its configuration.
+    pub(crate) fn new(
+        vm: &mut Vm,
+        record: Record,
+        exchange: &Exchange,
+        configured: Result<(), String>,
+    ) -> Self {
+        let request = &exchange.request;
+        let pseudo = [
+            (&b":scheme"[..], &b"http"[..]),
+            (b":path", &request.target),
+            (b":method", &request.method),
+        ];
+        let stream = Stream {
+            version: request.version,
+            request: Message {
+                headers: request.headers.clone(),
+                pseudo: pseudo.into_iter().collect(),
+                visible: true,
+                body: None,
+            },
+            response: Message { visible: true, ..Message::default() },
+            properties: exchange.properties.clone(),
+            asked: Default::default(),
+        };
+        vm.state().streams.insert(record.context, stream);
+        Self {
+            record,
+            stage: Stage::Head,
+            body: Vec::new(),
+            body_ended: false,
+            host: request.headers.get("host").map(<[u8]>::to_vec),
+            is_head: request.method == b"HEAD",
+            body_shown: false,
+            configured,
+        }
+    }
+
+    fn callback(
+        &mut self,
+        vm: &mut Vm,
+        name: &'static str,
+        arguments: [u32; 2],
+    ) -> Result<u32, Failure> {
+        let context = self.record.context;
+        let arguments = [context, arguments[0], arguments[1]];
+        let code = vm.call(name, context, Some(context), &arguments)?;
+        Ok(code.unwrap_or(0))
+    }
+
+    /// A request callback is over: wait for its call, send its reply, or go on.
+    fn after_request_callback(&mut self, vm: &mut Vm, result: Result<u32, Failure>) {
+        let paused = match result {
+            Ok(code) => code != 0,
+            Err(Failure::Crash { why }) => return self.record.end(Outcome::Crash { why }),
+            Err(trap) => {
+                self.record.fail(trap);
+                return self.answer(vm, error_page(503));
+            }
+        };
+        let asked = std::mem::take(&mut self.stream(vm).asked);
+        // A call wins over a reply, which is forgotten.
+        if self.waits_for_call(vm) {
+            return;
+        }
+        match asked.reply {
+            Some(reply) => {
+                self.record.replied = true;
+                self.answer(vm, local_response(reply));
+            }
+            None if paused => {
+                vm.crashed = true;
+                let why = "a request callback paused with neither a call nor a reply: null pointer";
+                self.record.end(Outcome::Crash { why: why.to_owned() });
+            }
+            None => self.go_on(vm),
+        }
+    }
+
+    fn waits_for_call(&self, vm: &mut Vm) -> bool {
+        vm.state().open_calls.iter().any(|call| call.stream == Some(self.record.context))
+    }
+
+    /// From the head to the body, if the plugin wants it, and on to the upstream.
+    fn go_on(&mut self, vm: &mut Vm) {
+        let stream = self.stream(vm);
+        let wants_body = variable(stream, b"wasm_process_req_body").is_some_and(|v| !v.is_empty());
+        match self.stage {
+            Stage::Head | Stage::Reading if wants_body => {
+                self.stage = Stage::Reading;
+                if stream.version == Version::Http2
+                    && stream.request.headers.get("content-length").is_none()
+                    && !self.body.is_empty()
+                {
+                    let why = "APISIX does not read an HTTP/2 body without Content-Length";
+                    self.record.end(Outcome::HostReplied { why: why.to_owned() });
+                    return self.answer(vm, error_page(503));
+                }
+                if self.body_ended {
+                    self.show_request_body(vm);
+                }
+            }
+            Stage::Head | Stage::Reading | Stage::Body => {
+                self.stage = Stage::Upstream;
+                self.pass_upstream(vm);
+            }
+            Stage::Upstream | Stage::Response => {}
+        }
+    }
+
+    fn show_request_body(&mut self, vm: &mut Vm) {
+        self.stage = Stage::Body;
+        let body = self.body.concat();
+        let size = body.len() as u32;
+        self.stream(vm).request.body = Some(body);
+        let result = self.callback(vm, "proxy_on_request_body", [size, 1]);
+        self.stream(vm).request.body = None;
+        self.after_request_callback(vm, result);
+    }
+
+    fn pass_upstream(&mut self, vm: &mut Vm) {
+        if self.record.upstream.is_none() {
+            let original_host = self.host.clone();
+            let stream = self.stream(vm);
+            let host = stream.properties.get(&b"upstream_host"[..]).cloned().or(original_host);
+            let mut headers = stream.request.headers.clone();
+            match host {
+                Some(host) => headers.set(b"host", &host),
+                None => headers.remove(b"host"),
+            }
+            let request = UpstreamRequest {
+                method: stream.request.pseudo.get(":method").unwrap_or_default().to_vec(),
+                target: upstream_target(stream),
+                headers,
+                chunks: Vec::new(),
+                complete: false,
+            };
+            self.record.upstream = Some(request);
+        }
+        let (body, ended) = (std::mem::take(&mut self.body), self.body_ended);
+        body.iter().for_each(|chunk| self.record.to_upstream(chunk, false));
+        self.record.to_upstream(&[], ended);
+    }
+
+    /// Sends a response made here, through the response callbacks like any other.
+    fn answer(&mut self, vm: &mut Vm, response: Response) {
+        self.begin_response(vm, &response);
+        for chunk in &response.chunks {
+            self.pass_response_body(vm, chunk);
+        }
+        self.end_response(vm);
+    }
+
+    fn begin_response(&mut self, vm: &mut Vm, response: &Response) {
+        self.stage = Stage::Response;
+        let mut headers = response.headers.clone();
+        if headers.get("date").is_none() {
+            headers.add("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+        }
+        headers.set(b"server", b"APISIX/3.15.0");
+        let message = &mut self.stream(vm).response;
+        message.headers = headers;
+        message.pseudo.set(b":status", response.status.to_string().as_bytes());
+        if self.configured.is_ok() {
+            let result = self.callback(vm, "proxy_on_response_headers", [0, 1]);
+            self.pass_in_spite_of(result);
+        }
+        let is_head = self.is_head;
+        let stream = self.stream(vm);
+        let wanted = variable(stream, b"wasm_process_resp_body").is_some_and(|v| !v.is_empty());
+        // A reply is too late here, but its headers have been added already.
+        if let Some(reply) = std::mem::take(&mut stream.asked).reply {
+            reply.headers.iter().for_each(|(n, v)| stream.response.headers.add(n, v));
+        }
+        let headers = stream.response.headers.clone();
+        let status = stream.response.pseudo.get(":status").unwrap_or_default();
+        let status = String::from_utf8_lossy(status).parse().unwrap_or(response.status);
+        self.body_shown = wanted && !is_head;
+        let response = Response { status, headers, chunks: Vec::new() };
+        self.record.client = Some(ClientResponse { response, complete: false });
+    }
+
+    fn pass_response_body(&mut self, vm: &mut Vm, chunk: &[u8]) {
+        for piece in chunk.chunks(PROXY_BUFFER) {
+            self.show_response_body(vm, piece, false);
+            self.record.to_client(piece, false);
+        }
+    }
+
+    fn end_response(&mut self, vm: &mut Vm) {
+        self.show_response_body(vm, &[], true);
+        self.record.to_client(&[], true);
+    }
+
+    fn show_response_body(&mut self, vm: &mut Vm, piece: &[u8], end: bool) {
+        if self.body_shown {
+            self.stream(vm).response.body = Some(piece.to_vec());
+            let arguments = [piece.len() as u32, u32::from(end)];
+            let result = self.callback(vm, "proxy_on_response_body", arguments);
+            self.stream(vm).response.body = None;
+            self.pass_in_spite_of(result);
+        }
+    }
+
+    fn pass_in_spite_of(&mut self, result: Result<u32, Failure>) {
+        if let Err(failure) = result {
+            self.record.fail(failure);
+        }
+    }
+
+    fn stream<'v>(&self, vm: &'v mut Vm) -> &'v mut Stream {
+        let stream = vm.state().streams.get_mut(&self.record.context);
+        stream.expect("an open flow has its stream")
+    }
+
+    fn crashed(&self) -> bool {
+        matches!(self.record.outcome, Some(Outcome::Crash { .. }))
+    }
+}
+
+impl Flow for ApisixFlow {
+    fn request_head(&mut self, vm: &mut Vm, end: bool) {
+        self.body_ended = end;
+        if let Err(why) = self.configured.clone() {
+            self.record.end(Outcome::HostReplied { why });
+            return self.answer(vm, error_page(503));
+        }
+        let (context, root) = (self.record.context, self.record.root);
+        vm.state().contexts.insert(context);
+        let created = vm.call("proxy_on_context_create", context, Some(context), &[context, root]);
+        let result = created.and_then(|_| self.callback(vm, "proxy_on_request_headers", [0, 1]));
+        self.after_request_callback(vm, result);
+    }
+
+    fn request_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool) {
+        if self.body_ended || self.crashed() {
+            return;
+        }
+        self.body.push(chunk.to_vec());
+        self.body_ended = end;
+        match self.stage {
+            Stage::Reading => self.go_on(vm),
+            Stage::Upstream => self.pass_upstream(vm),
+            Stage::Head | Stage::Body | Stage::Response => {}
+        }
+    }
+
+    fn response_head(&mut self, vm: &mut Vm, response: &Response, end: bool) {
+        if self.stage == Stage::Upstream && self.record.outcome.is_none() {
+            self.begin_response(vm, response);
+            if end {
+                self.end_response(vm);
+            }
+        }
+    }
+
+    fn response_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool) {
+        let open = self.record.client.as_ref().is_some_and(|client| !client.complete);
+        if self.stage == Stage::Response && open && !self.crashed() {
+            self.pass_response_body(vm, chunk);
+            if end {
+                self.end_response(vm);
+            }
+        }
+    }
+
+    fn resume(&mut self, vm: &mut Vm) {
+        if matches!(self.stage, Stage::Head | Stage::Body) && self.record.outcome.is_none() {
+            self.after_request_callback(vm, Ok(0));
+        }
+    }
+
+    /// The request that waits for a call gets 503.
+    fn callback_failed(&mut self, vm: &mut Vm, failure: Failure) {
+        if matches!(self.stage, Stage::Head | Stage::Body) && !self.waits_for_call(vm) {
+            self.after_request_callback(vm, Err(failure));
+        }
+    }
+
+    /// The guest may look at nothing any more.
+    fn close(&mut self, vm: &mut Vm) {
+        if std::mem::replace(&mut self.record.closed, true) {
+            return;
+        }
+        let context = self.record.context;
+        vm.state().streams.remove(&context);
+        vm.state().open_calls.retain(|call| call.stream != Some(context));
+        if self.configured.is_ok() && !self.crashed() {
+            for callback in ["proxy_on_done", "proxy_on_delete"] {
+                if let Err(failure) = vm.call(callback, context, None, &[context]) {
+                    self.record.fail(failure);
+                }
+            }
+        }
+        vm.state().contexts.remove(&context);
+    }
+
+    fn waits_for(&self) -> String {
+        match self.stage {
+            Stage::Head | Stage::Body => "the plugin's HTTP call is not answered",
+            Stage::Reading => "the request's body does not end",
+            Stage::Upstream => "the upstream does not answer",
+            Stage::Response => "the upstream's response does not end",
+        }
+        .to_owned()
+    }
+
+    fn record(&mut self) -> &mut Record {
+        &mut self.record
+    }
+}
+
+/// Where the request goes: the `upstream_uri` variable, or the path and query as changed.
+fn upstream_target(stream: &Stream) -> Vec<u8> {
+    if let Some(uri) = stream.properties.get(&b"upstream_uri"[..]).filter(|uri| !uri.is_empty()) {
+        return uri.clone();
+    }
+    let changed = [&b"uri"[..], b"args"].iter().any(|name| stream.properties.contains_key(*name));
+    if !changed {
+        return variable(stream, b"request_uri").unwrap_or_default();
+    }
+    let path = variable(stream, b"uri").unwrap_or_default();
+    let mut target = String::from_utf8_lossy(&path).replace('?', "%3F").into_bytes();
+    if let Some(query) = variable(stream, b"args").filter(|query| !query.is_empty()) {
+        target.push(b'?');
+        target.extend(query);
+    }
+    target
+}
+
+/// A plugin's reply; without a body an error status gets nginx's page.
+fn local_response(reply: Reply) -> Response {
+    let status = u16::try_from(reply.status).unwrap_or(500);
+    if reply.body.is_empty() && status >= 300 {
+        let mut page = error_page(status);
+        reply.headers.iter().for_each(|(name, value)| page.headers.set(name, value));
+        return page;
+    }
+    let mut headers = reply.headers;
+    if headers.get("content-type").is_none() {
+        headers.add("content-type", "text/plain; charset=utf-8");
+    }
+    if headers.get("content-length").is_none() {
+        headers.add("transfer-encoding", "chunked");
+    }
+    let chunks = if reply.body.is_empty() { Vec::new() } else { vec![reply.body] };
+    Response { status, headers, chunks }
+}
+
+fn error_page(status: u16) -> Response {
+    let page = format!(
+        "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1>\
+         </center>\r\n<hr><center>openresty</center>\r\n</body>\r\n</html>\r\n"
+    );
+    Response::new(status)
+        .header("content-type", "text/html; charset=utf-8")
+        .header("content-length", page.len().to_string())
+        .body(page)
+}

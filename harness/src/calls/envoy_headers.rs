@@ -1,0 +1,115 @@
+//! Header maps as Envoy has them: pseudo-headers are ordinary entries, `host` is another name of
+//! `:authority`, names are kept in lower case, and a map is there only while its callback may
+//! still change it.
+
+use super::guest::{Answer, Fault, Guest};
+use crate::abi::{Status, map};
+use crate::headers::Headers;
+use crate::state::Message;
+
+/// Envoy keeps one value of these; another one is appended after a comma.
+const SINGLE: [&[u8]; 8] = [
+    b":authority",
+    b":method",
+    b":path",
+    b":scheme",
+    b":status",
+    b"content-length",
+    b"content-type",
+    b"x-request-id",
+];
+
+pub(super) fn size(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
+    let headers = read(guest, arguments[0])?.ok_or(Status::BadArgument)?;
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    guest.write_u32(arguments[1], bytes as u32)
+}
+
+/// A map that is not there is shown as empty.
+pub(super) fn pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
+    let headers = read(guest, arguments[0])?.unwrap_or_default();
+    let bytes = if headers.is_empty() { Vec::new() } else { headers.to_pairs() };
+    guest.give(&bytes, arguments[1], arguments[2])
+}
+
+pub(super) fn set_pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
+    let bytes = guest.text(arguments[1], arguments[2])?;
+    let pairs = Headers::from_pairs(&bytes).unwrap_or_default();
+    let message = written(guest, arguments[0])?;
+    message.headers = Headers::new();
+    pairs.iter().for_each(|(name, value)| append(&mut message.headers, name, value));
+    Ok(())
+}
+
+/// The first value only.
+pub(super) fn value(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
+    let name = guest.text(arguments[1], arguments[2])?;
+    let headers = read(guest, arguments[0])?.ok_or(Status::BadArgument)?;
+    let value = headers.get(canonical(&name)).ok_or(Status::NotFound)?;
+    guest.give(value, arguments[3], arguments[4])
+}
+
+pub(super) fn replace(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
+    let name = guest.text(arguments[1], arguments[2])?;
+    let value = guest.text(arguments[3], arguments[4])?;
+    written(guest, arguments[0])?.headers.set(&canonical(&name), &value);
+    Ok(())
+}
+
+pub(super) fn add(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
+    let name = guest.text(arguments[1], arguments[2])?;
+    let value = guest.text(arguments[3], arguments[4])?;
+    append(&mut written(guest, arguments[0])?.headers, &name, &value);
+    Ok(())
+}
+
+pub(super) fn remove(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
+    let name = guest.text(arguments[1], arguments[2])?;
+    written(guest, arguments[0])?.headers.remove(&canonical(&name));
+    Ok(())
+}
+
+/// Adds a header as Envoy does, where an incoming request is built just as for a guest.
+pub(crate) fn append(headers: &mut Headers, name: &[u8], value: &[u8]) {
+    let name = canonical(name);
+    match headers.get(&name) {
+        Some(known) if SINGLE.contains(&name.as_slice()) => {
+            let joined = [known, b",", value].concat();
+            headers.set(&name, &joined);
+        }
+        _ => headers.add(name, value),
+    }
+}
+
+fn canonical(name: &[u8]) -> Vec<u8> {
+    match name.to_ascii_lowercase() {
+        name if name == b"host" => b":authority".to_vec(),
+        name => name,
+    }
+}
+
+/// A map for reading; access loggers see both ends of an exchange that is over.
+fn read(guest: &mut Guest<'_, '_>, kind: i64) -> Result<Option<Headers>, Fault> {
+    let state = guest.state();
+    let logging = state.callback == "proxy_on_log";
+    let shown = |message: &Message| (message.visible || logging).then(|| message.headers.clone());
+    Ok(match kind {
+        map::REQUEST_HEADERS => state.stream().and_then(|stream| shown(&stream.request)),
+        map::RESPONSE_HEADERS => state.stream().and_then(|stream| shown(&stream.response)),
+        map::CALL_RESPONSE_HEADERS => {
+            state.call_answer.as_ref().map(|(headers, _)| headers.clone())
+        }
+        0..=map::CALL_RESPONSE_TRAILERS => None,
+        _ => return Err(Status::BadArgument.into()),
+    })
+}
+
+fn written<'g>(guest: &'g mut Guest<'_, '_>, kind: i64) -> Result<&'g mut Message, Fault> {
+    let stream = guest.stream()?;
+    let message = match kind {
+        map::REQUEST_HEADERS => &mut stream.request,
+        map::RESPONSE_HEADERS => &mut stream.response,
+        _ => return Err(Status::BadArgument.into()),
+    };
+    if message.visible { Ok(message) } else { Err(Status::BadArgument.into()) }
+}

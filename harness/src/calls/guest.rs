@@ -1,0 +1,115 @@
+//! The guest's side of a host call: its memory and its allocator.
+
+use wasmtime::Caller;
+
+use crate::abi::Status;
+use crate::state::{State, Stream};
+
+/// How a host call ends when it does not end well.
+pub(crate) enum Fault {
+    /// With this status.
+    Status(Status),
+    /// With the death of the host process.
+    Crash(String),
+    /// With a trap.
+    Trap(wasmtime::Error),
+}
+
+impl From<Status> for Fault {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+pub(crate) type Answer = Result<(), Fault>;
+
+/// The guest that makes a host call.
+pub(crate) struct Guest<'a, 'b> {
+    caller: &'a mut Caller<'b, State>,
+    /// Texts of the call, for the journal.
+    pub(crate) detail: String,
+}
+
+/// Texts are cut to this length in the journal.
+const DETAIL_BYTES: usize = 80;
+
+impl<'a, 'b> Guest<'a, 'b> {
+    pub(crate) fn new(caller: &'a mut Caller<'b, State>) -> Self {
+        Self { caller, detail: String::new() }
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.caller.data_mut()
+    }
+
+    /// The exchange the call works on.
+    pub(crate) fn stream(&mut self) -> Result<&mut Stream, Fault> {
+        self.caller.data_mut().stream().ok_or(Fault::Status(Status::BadArgument))
+    }
+
+    /// Bytes of the guest's memory, unsigned addresses.
+    pub(crate) fn read(&mut self, address: i64, size: i64) -> Result<Vec<u8>, Fault> {
+        let (start, size) = (address as u32 as usize, size as u32 as usize);
+        let memory = self.caller.data().memory.ok_or(Status::InvalidMemoryAccess)?;
+        let bytes = memory.data(&*self.caller).get(start..start.saturating_add(size));
+        Ok(bytes.ok_or(Status::InvalidMemoryAccess)?.to_vec())
+    }
+
+    /// As [`Self::read`], and shown in the journal.
+    pub(crate) fn text(&mut self, address: i64, size: i64) -> Result<Vec<u8>, Fault> {
+        let text = self.read(address, size)?;
+        self.note("", &text);
+        Ok(text)
+    }
+
+    pub(crate) fn write(&mut self, address: i64, bytes: &[u8]) -> Answer {
+        let start = address as u32 as usize;
+        let memory = self.caller.data().memory.ok_or(Status::InvalidMemoryAccess)?;
+        let place = memory
+            .data_mut(&mut *self.caller)
+            .get_mut(start..start.saturating_add(bytes.len()))
+            .ok_or(Status::InvalidMemoryAccess)?;
+        place.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    pub(crate) fn write_u32(&mut self, address: i64, value: u32) -> Answer {
+        self.write(address, &value.to_le_bytes())
+    }
+
+    pub(crate) fn write_u64(&mut self, address: i64, value: u64) -> Answer {
+        self.write(address, &value.to_le_bytes())
+    }
+
+    /// Hands bytes over in memory that the guest allocates; nothing is allocated for none.
+    pub(crate) fn give(&mut self, bytes: &[u8], pointer_at: i64, size_at: i64) -> Answer {
+        let pointer = match bytes {
+            [] => 0,
+            _ => {
+                let allocate =
+                    self.caller.data().allocate.clone().ok_or(Status::InternalFailure)?;
+                let pointer =
+                    allocate.call(&mut *self.caller, bytes.len() as u32).map_err(Fault::Trap)?;
+                if pointer == 0 {
+                    return Err(Status::InternalFailure.into());
+                }
+                self.write(i64::from(pointer), bytes)?;
+                pointer
+            }
+        };
+        self.note("= ", bytes);
+        self.write_u32(pointer_at, pointer)?;
+        self.write_u32(size_at, bytes.len() as u32)
+    }
+
+    fn note(&mut self, sign: &str, text: &[u8]) {
+        if !self.detail.is_empty() {
+            self.detail.push(' ');
+        }
+        let shown = &text[..text.len().min(DETAIL_BYTES)];
+        self.detail.push_str(&format!("{sign}\"{}\"", shown.escape_ascii()));
+        if shown.len() < text.len() {
+            self.detail.push_str(&format!("… ({} bytes)", text.len()));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What both hosts' flows of an exchange have in common: the record of what reached whom.
+
+use crate::exchange::{ClientResponse, Outcome, Response, UpstreamRequest};
+use crate::headers::Headers;
+use crate::vm::{Failure, Vm};
+
+/// The events of an exchange, in either host. Each may come at any time; what cannot matter any
+/// more is ignored.
+pub(crate) trait Flow {
+    /// The request's head arrived; `end` when no body follows.
+    fn request_head(&mut self, vm: &mut Vm, end: bool);
+    /// Bytes of the request's body arrived.
+    fn request_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool);
+    /// The upstream's response began; `end` when no body follows.
+    fn response_head(&mut self, vm: &mut Vm, response: &Response, end: bool);
+    /// Bytes of the upstream's response arrived.
+    fn response_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool);
+    /// Callbacks not of this exchange ran (a call's answer, a tick): carry out what they asked.
+    fn resume(&mut self, vm: &mut Vm);
+    /// Such a callback did not return.
+    fn callback_failed(&mut self, vm: &mut Vm, failure: Failure);
+    /// The exchange is over: say so to the guest.
+    fn close(&mut self, vm: &mut Vm);
+    /// What the exchange waits for, in words.
+    fn waits_for(&self) -> String;
+    /// What reached whom so far.
+    fn record(&mut self) -> &mut Record;
+}
+
+/// What reached whom so far.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) context: u32,
+    pub(crate) root: u32,
+    pub(crate) upstream: Option<UpstreamRequest>,
+    pub(crate) client: Option<ClientResponse>,
+    pub(crate) outcome: Option<Outcome>,
+    /// The filter answered, so the response is its own.
+    pub(crate) replied: bool,
+    pub(crate) closed: bool,
+}
+
+impl Record {
+    pub(crate) fn new(context: u32, root: u32) -> Self {
+        Self {
+            context,
+            root,
+            upstream: None,
+            client: None,
+            outcome: None,
+            replied: false,
+            closed: false,
+        }
+    }
+
+    /// The first end counts, except that a trap or a crash is never hidden by another.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        let grave = matches!(outcome, Outcome::Trap { .. } | Outcome::Crash { .. });
+        let settled = matches!(self.outcome, Some(Outcome::Trap { .. } | Outcome::Crash { .. }));
+        if self.outcome.is_none() || (grave && !settled) {
+            self.outcome = Some(outcome);
+        }
+    }
+
+    /// Notes a callback that did not return; for a trap the flow decides what the client sees.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.end(match failure {
+            Failure::Trap { callback, message } => {
+                Outcome::Trap { callback: callback.to_owned(), message }
+            }
+            Failure::Crash { why } => Outcome::Crash { why },
+        });
+    }
+
+    pub(crate) fn to_upstream(&mut self, chunk: &[u8], end: bool) {
+        if let Some(upstream) = &mut self.upstream {
+            if !chunk.is_empty() {
+                upstream.chunks.push(chunk.to_vec());
+            }
+            upstream.complete |= end;
+        }
+    }
+
+    pub(crate) fn to_client(&mut self, chunk: &[u8], end: bool) {
+        if let Some(client) = &mut self.client {
+            if !chunk.is_empty() {
+                client.response.chunks.push(chunk.to_vec());
+            }
+            client.complete |= end;
+            if end {
+                let replied = self.replied;
+                self.end(if replied { Outcome::Replied } else { Outcome::Proxied });
+            }
+        }
+    }
+
+    pub(crate) fn client_head(&mut self, status: u16, headers: Headers) {
+        let response = Response { status, headers, chunks: Vec::new() };
+        self.client = Some(ClientResponse { response, complete: false });
+    }
+
+    pub(crate) fn upstream_complete(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.complete)
+    }
+}

@@ -1,0 +1,135 @@
+//! One instance of a module: calling its callbacks, and what can go wrong while one runs.
+
+use std::fmt;
+
+use wasmtime::{Instance, Linker, Store, Val};
+
+use crate::calls;
+use crate::module::{LoadError, Module};
+use crate::state::State;
+
+/// A virtual machine: an instance with its memory.
+pub(crate) struct Vm {
+    pub(crate) store: Store<State>,
+    instance: Instance,
+    /// The last trap, if any. What that means for later callbacks is the host's business.
+    pub(crate) trapped: bool,
+    /// The host process died in a callback.
+    pub(crate) crashed: bool,
+}
+
+/// Why a callback did not return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The guest trapped.
+    Trap { callback: &'static str, message: String },
+    /// The real host process would have died.
+    Crash { why: String },
+}
+
+/// Carried through wasmtime from the host call that would have killed the host.
+#[derive(Debug)]
+pub(crate) struct CrashMark(pub(crate) String);
+
+impl fmt::Display for CrashMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the host crashes: {}", self.0)
+    }
+}
+
+impl std::error::Error for CrashMark {}
+
+impl Vm {
+    /// Links and instantiates a module, and runs its `_start` or `_initialize`.
+    pub(crate) fn new(module: &Module, state: State) -> Result<Self, LoadError> {
+        let profile = state.rules.profile;
+        let host = profile.name();
+        let mut linker = Linker::new(module.engine());
+        calls::link(&mut linker, profile)
+            .map_err(|error| LoadError::Link { host, reason: format!("{error:#}") })?;
+        let mut store = Store::new(module.engine(), state);
+        let instance = linker
+            .instantiate(&mut store, module.code())
+            .map_err(|error| LoadError::Link { host, reason: format!("{error:#}") })?;
+        let allocate = ["proxy_on_memory_allocate", "malloc"]
+            .into_iter()
+            .find_map(|name| instance.get_typed_func::<u32, u32>(&mut store, name).ok());
+        let memory = instance.get_memory(&mut store, "memory");
+        store.data_mut().allocate = allocate;
+        store.data_mut().memory = memory;
+        let mut vm = Self { store, instance, trapped: false, crashed: false };
+        let start = ["_start", "_initialize"].into_iter().find(|name| module.has_export(name));
+        if let Some(callback) = start {
+            vm.call(callback, 0, None, &[]).map_err(|failure| LoadError::Start {
+                host,
+                callback,
+                problem: failure.to_string(),
+            })?;
+        }
+        Ok(vm)
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.store.data_mut()
+    }
+
+    /// Calls a callback for a context; `Ok(None)` when the module does not export it, and
+    /// `Ok(Some(0))` when it returns nothing. `arguments` beyond what the export takes are left
+    /// off, as ABI 0.1.0 knew fewer.
+    pub(crate) fn call(
+        &mut self,
+        callback: &'static str,
+        context: u32,
+        request: Option<u32>,
+        arguments: &[u32],
+    ) -> Result<Option<u32>, Failure> {
+        let Some(function) = self.instance.get_func(&mut self.store, callback) else {
+            return Ok(None);
+        };
+        let state = self.store.data_mut();
+        state.callback = callback;
+        state.context = context;
+        state.effective_context = None;
+        state.request = request;
+        let kind = function.ty(&self.store);
+        let arguments: Vec<Val> = arguments
+            .iter()
+            .take(kind.params().len())
+            .map(|value| Val::I32(*value as i32))
+            .collect();
+        let mut results = vec![Val::I32(0); kind.results().len()];
+        match function.call(&mut self.store, &arguments, &mut results) {
+            Ok(()) => Ok(Some(results.first().and_then(Val::i32).unwrap_or(0) as u32)),
+            Err(error) => {
+                self.trapped = true;
+                Err(match error.downcast_ref::<CrashMark>() {
+                    Some(CrashMark(why)) => {
+                        self.crashed = true;
+                        Failure::Crash { why: why.clone() }
+                    }
+                    None => Failure::Trap { callback, message: format!("{error:?}") },
+                })
+            }
+        }
+    }
+
+    /// Whether callbacks are still made: Envoy makes none after a trap.
+    pub(crate) fn is_running(&self) -> bool {
+        let stops_at_trap = self.store.data().rules.trap_stops_callbacks;
+        !self.crashed && !(self.trapped && stops_at_trap)
+    }
+
+    /// Size of the guest's memory, in pages of 64 KiB.
+    pub(crate) fn memory_pages(&self) -> u64 {
+        self.store.data().memory.map_or(0, |memory| memory.size(&self.store))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trap { callback, message } => write!(f, "trapped in {callback}: {message}"),
+            Self::Crash { why } => write!(f, "crashed the host: {why}"),
+        }
+    }
+}
