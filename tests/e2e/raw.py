@@ -91,7 +91,7 @@ def request_head(method: str, headers: Sequence[Header], path: str = "/mcp", ver
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-HOST: Header = ("host", "127.0.0.1")
+HOST: Header = ("host", "127.0.0.1:10000")
 MEDIA: tuple[Header, ...] = (
     ("content-type", "application/json"),
     ("accept", "application/json, text/event-stream"),
