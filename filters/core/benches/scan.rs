@@ -1,6 +1,13 @@
 //! How many bytes per second the scan reads, next to serde_json checking the same bytes and
 //! keeping nothing (`IgnoredAny`). Run with `cargo bench -p mcp-core`.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    reason = "no module holds this"
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

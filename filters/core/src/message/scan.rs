@@ -50,6 +50,11 @@ const MESSAGE_KEYS: [&str; 11] = [
     "taskId",
 ];
 
+/// Whether `key` is none of the `known` ones, which all differ, but would be taken for one.
+fn is_look_alike(key: &str, known: &[&str]) -> bool {
+    !known.contains(&key) && known.iter().any(|known| look_alike(key, known))
+}
+
 /// The walk's state.
 pub(super) struct Scan<'l> {
     pub(super) limits: &'l ScanLimits,
@@ -103,7 +108,7 @@ impl Scan<'_> {
             self.keys = self.keys.saturating_add(1);
             if self.keys > self.limits.keys {
                 self.note(Fault::TooManyKeys, reader.offset());
-            } else if known.iter().any(|known| look_alike(&key, known)) {
+            } else if is_look_alike(&key, known) {
                 self.note(Fault::KeyLookAlike, reader.offset());
             } else if !seen.insert(key.clone()) {
                 self.note(Fault::DuplicateKey, reader.offset());
