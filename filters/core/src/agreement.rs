@@ -74,7 +74,9 @@ fn legacy(claim: Claim, meta: Option<&Meta<'_>>, versions: &[Version]) -> Result
         return Err(mismatch("MCP-Protocol-Version does not match the version in _meta"));
     }
     match claim {
-        Claim::Known(version) if !versions.contains(&version) => Err(unsupported(version.as_str(), versions)),
+        Claim::Known(version) if !versions.contains(&version) => {
+            Err(unsupported(version.as_str(), versions))
+        }
         _ => Ok(()),
     }
 }

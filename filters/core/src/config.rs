@@ -6,8 +6,8 @@ use core::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
 use crate::limits::MIN_SECRET;
 
@@ -62,9 +62,11 @@ pub struct Period(pub Duration);
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map(Self)
-            .map_err(|_| D::Error::custom("not a duration: write a number and a unit, as \"30s\", \"10m\" or \"24h\""))
+        humantime::parse_duration(&text).map(Self).map_err(|_| {
+            D::Error::custom(
+                "not a duration: write a number and a unit, as \"30s\", \"10m\" or \"24h\"",
+            )
+        })
     }
 }
 
@@ -75,9 +77,9 @@ pub struct Size(pub u64);
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse::<bytesize::ByteSize>()
-            .map(|size| Self(size.as_u64()))
-            .map_err(|_| D::Error::custom("not a size: write a number and a unit, as \"64KiB\" or \"1MiB\""))
+        text.parse::<bytesize::ByteSize>().map(|size| Self(size.as_u64())).map_err(|_| {
+            D::Error::custom("not a size: write a number and a unit, as \"64KiB\" or \"1MiB\"")
+        })
     }
 }
 

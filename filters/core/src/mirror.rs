@@ -39,13 +39,13 @@ impl Mirror {
     /// The mirrored headers of `head`. Only `Mcp-Name` may be encoded.
     #[must_use]
     pub fn of(head: &Head<'_>) -> Self {
-        let field = |name: &str, decode: fn(&[u8]) -> Option<Cow<'_, str>>| match head.single(name) {
+        let field = |name: &str, decode: fn(&[u8]) -> Option<Cow<'_, str>>| match head.single(name)
+        {
             Single::Absent => Field::Absent,
             Single::Repeated => Field::Repeated,
             Single::One(value) if value.len() > MAX_MIRRORED_HEADER => Field::Malformed,
-            Single::One(value) => {
-                decode(value.trim_ascii()).map_or(Field::Malformed, |text| Field::Value(text.into_owned()))
-            }
+            Single::One(value) => decode(value.trim_ascii())
+                .map_or(Field::Malformed, |text| Field::Value(text.into_owned())),
         };
         Self {
             version: field("mcp-protocol-version", literal),

@@ -89,10 +89,16 @@ pub enum Reason {
 const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
     match reason {
         Reason::Batch => ("batch", 400, -32600, "Batches are not accepted"),
-        Reason::BodyTimeout => ("body_timeout", 408, -32600, "The request body did not arrive in time"),
+        Reason::BodyTimeout => {
+            ("body_timeout", 408, -32600, "The request body did not arrive in time")
+        }
         Reason::BodyTooLarge => ("body_too_large", 413, -32600, "The request body is too large"),
-        Reason::ContentEncoding => ("content_encoding", 415, -32600, "Content-Encoding is not accepted"),
-        Reason::DuplicateHeader => ("duplicate_header", 400, -32600, "A header was sent more than once"),
+        Reason::ContentEncoding => {
+            ("content_encoding", 415, -32600, "Content-Encoding is not accepted")
+        }
+        Reason::DuplicateHeader => {
+            ("duplicate_header", 400, -32600, "A header was sent more than once")
+        }
         Reason::HeaderMismatch => ("header_mismatch", 400, -32020, "Header mismatch"),
         Reason::Host => ("host", 421, -32600, "Host not allowed"),
         Reason::HostMissing => ("host_missing", 400, -32600, "A Host header is required"),
@@ -108,7 +114,9 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         Reason::SessionUnknown => ("session_unknown", 404, -32600, "Session not found"),
         Reason::TooManyHeaders => ("too_many_headers", 431, -32600, "Too many headers"),
         Reason::Unavailable => ("unavailable", 503, 50300, "The gateway cannot serve this request"),
-        Reason::UnsupportedVersion => ("unsupported_version", 400, -32022, "Unsupported protocol version"),
+        Reason::UnsupportedVersion => {
+            ("unsupported_version", 400, -32022, "Unsupported protocol version")
+        }
     }
 }
 

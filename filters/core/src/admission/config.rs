@@ -129,13 +129,17 @@ fn each<T>(
 fn versions(names: Option<Vec<String>>) -> Result<Vec<Version>, ConfigError> {
     let Some(names) = names else { return Ok(Version::ALL.to_vec()) };
     let mut versions = each("versions", &names, |name| {
-        Version::parse(name.as_bytes())
-            .ok_or("not a known version: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28")
+        Version::parse(name.as_bytes()).ok_or(
+            "not a known version: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28",
+        )
     })?;
     versions.sort_unstable();
     versions.dedup();
     if versions.is_empty() {
-        return Err(ConfigError::new("versions", "an empty list admits nobody: leave it out to admit all"));
+        return Err(ConfigError::new(
+            "versions",
+            "an empty list admits nobody: leave it out to admit all",
+        ));
     }
     Ok(versions)
 }

@@ -101,7 +101,8 @@ impl Admission {
         if !encoding.trim_ascii().eq_ignore_ascii_case(b"identity") {
             return Err(Refusal::new(Reason::ContentEncoding));
         }
-        let length = head.single("content-length").one().and_then(|value| core::str::from_utf8(value).ok());
+        let length =
+            head.single("content-length").one().and_then(|value| core::str::from_utf8(value).ok());
         match length.and_then(|length| length.parse::<u64>().ok()) {
             Some(length) if length > self.max_body => Err(Refusal::new(Reason::BodyTooLarge)),
             _ => Ok(()),

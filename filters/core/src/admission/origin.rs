@@ -9,7 +9,8 @@ pub(super) struct Origin(String);
 
 impl Origin {
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        const PROBLEM: &str = "must be scheme, host and, if it is not the default, port: \"https://app.example.com\"";
+        const PROBLEM: &str =
+            "must be scheme, host and, if it is not the default, port: \"https://app.example.com\"";
         let (scheme, authority) = text.split_once("://").ok_or(PROBLEM)?;
         if !matches!(scheme, "http" | "https") || !is_authority(authority) {
             return Err(PROBLEM);
@@ -43,9 +44,13 @@ impl Host {
         if authority.eq_ignore_ascii_case(self.0.as_bytes()) {
             return true;
         }
-        let split = authority.iter().rposition(|byte| *byte == b':').and_then(|at| authority.split_at_checked(at));
+        let split = authority
+            .iter()
+            .rposition(|byte| *byte == b':')
+            .and_then(|at| authority.split_at_checked(at));
         split.is_some_and(|(host, port)| {
-            port.iter().skip(1).all(u8::is_ascii_digit) && host.eq_ignore_ascii_case(self.0.as_bytes())
+            port.iter().skip(1).all(u8::is_ascii_digit)
+                && host.eq_ignore_ascii_case(self.0.as_bytes())
         })
     }
 }
@@ -84,12 +89,16 @@ mod tests {
         assert!(any.matches(b"mcp.example.com") && any.matches(b"MCP.example.com:8443"));
         assert!(!any.matches(b"mcp.example.com.evil.example"));
         assert!(!any.matches(b"mcp.example.com:evil"));
-        assert!(one.matches(b"[::1]:8080") && !one.matches(b"[::1]:8081") && !one.matches(b"[::1]"));
+        assert!(
+            one.matches(b"[::1]:8080") && !one.matches(b"[::1]:8081") && !one.matches(b"[::1]")
+        );
     }
 
     #[test]
     fn what_could_never_match_is_refused() {
-        for text in ["*", "null", "app.example.com", "https://", "https://a/path", "ftp://a", "https://a b"] {
+        for text in
+            ["*", "null", "app.example.com", "https://", "https://a/path", "ftp://a", "https://a b"]
+        {
             assert!(Origin::parse(text).is_err(), "{text}");
         }
         for text in ["", "https://a", "a/b", "*.example.com"] {

@@ -13,7 +13,9 @@ pub(super) struct PathRule {
 impl PathRule {
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if !text.starts_with('/') || text.contains(['?', '#', '%']) {
-            return Err("must be an absolute path such as \"/mcp\" or \"/servers/*\", without query or escapes");
+            return Err(
+                "must be an absolute path such as \"/mcp\" or \"/servers/*\", without query or escapes",
+            );
         }
         let (path, subtree) = match text.strip_suffix("/*") {
             Some(parent) => (parent, true),
@@ -30,7 +32,8 @@ impl PathRule {
         if path == self.path {
             return true;
         }
-        let below = if self.path == b"/" { Some(path) } else { path.strip_prefix(self.path.as_slice()) };
+        let below =
+            if self.path == b"/" { Some(path) } else { path.strip_prefix(self.path.as_slice()) };
         self.subtree && below.is_some_and(|rest| rest.starts_with(b"/"))
     }
 }

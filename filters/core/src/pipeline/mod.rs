@@ -101,15 +101,20 @@ impl<F: Filter> Pipeline<F> {
         let mut edits = admission::strip(head);
         let verb = match self.admission.admit(head) {
             Err(refusal) => return self.refuse_at_head(exchange, edits, &refusal),
-            Ok(Admitted::Foreign) => return (exchange, Step { edits, next: Next::Forward, report: None }),
+            Ok(Admitted::Foreign) => {
+                return (exchange, Step { edits, next: Next::Forward, report: None });
+            }
             Ok(Admitted::Answer(reply)) => {
                 return (exchange, Step { edits, next: Next::Reply(reply), report: None });
             }
             Ok(Admitted::Mcp(verb)) => verb,
         };
-        let identified = self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
+        let identified =
+            self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
         let refused = match (identified, verb) {
-            (Err(refusal), Verb::Get | Verb::Delete) => return self.refuse_at_head(exchange, edits, &refusal),
+            (Err(refusal), Verb::Get | Verb::Delete) => {
+                return self.refuse_at_head(exchange, edits, &refusal);
+            }
             (Err(refusal), Verb::Post) => Some(refusal),
             (Ok(more), _) => {
                 edits.extend(more);
@@ -150,12 +155,22 @@ impl<F: Filter> Pipeline<F> {
         let scanned = message::scan(body, &ScanLimits::default());
         let call = match &scanned {
             Err(error) => {
-                let addressee = error.id.as_ref().map_or(Addressee::Unknown, |id| Addressee::Request(id.token()));
+                let addressee = error
+                    .id
+                    .as_ref()
+                    .map_or(Addressee::Unknown, |id| Addressee::Request(id.token()));
                 let call = unread(mirror.claim().era());
                 return self.refuse(exchange, &Refusal::from(error), addressee, &call);
             }
             Ok(Body::Batch(messages)) => match self.check_batch(&mirror, messages) {
-                Err(refusal) => return self.refuse(exchange, &refusal, Addressee::Unknown, &unread(Era::Legacy)),
+                Err(refusal) => {
+                    return self.refuse(
+                        exchange,
+                        &refusal,
+                        Addressee::Unknown,
+                        &unread(Era::Legacy),
+                    );
+                }
                 Ok(()) => unread(Era::Legacy),
             },
             Ok(Body::Single(message)) => Call {
@@ -169,8 +184,9 @@ impl<F: Filter> Pipeline<F> {
         if let Some(refusal) = refused {
             return self.refuse(exchange, &refusal, addressee, &call);
         }
-        let disagreement =
-            call.message.and_then(|message| agreement::check(&mirror, message, &self.admission.versions).err());
+        let disagreement = call
+            .message
+            .and_then(|message| agreement::check(&mirror, message, &self.admission.versions).err());
         match disagreement {
             Some(refusal) if self.admission.validation != Validation::LogOnly => {
                 self.refuse(exchange, &refusal, addressee, &call)
@@ -192,7 +208,8 @@ impl<F: Filter> Pipeline<F> {
         if !matches!(exchange.phase, Phase::Forwarded) {
             return Vec::new();
         }
-        let mut edits = self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
+        let mut edits =
+            self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
         if let Some(reader) = &exchange.reader {
             edits.extend(reader.edits());
         }
@@ -226,7 +243,9 @@ impl<F: Filter> Pipeline<F> {
     fn check_batch(&self, mirror: &Mirror, messages: &[Message<'_>]) -> Result<(), Refusal> {
         let legal = match mirror.claim() {
             Claim::Absent => self.admission.versions.contains(&Version::V2025_03_26),
-            Claim::Known(version) => version.has_batches() && self.admission.versions.contains(&version),
+            Claim::Known(version) => {
+                version.has_batches() && self.admission.versions.contains(&version)
+            }
             Claim::Unknown => false,
         };
         let opens = |message: &Message<'_>| message.method.as_deref() == Some("initialize");

@@ -1,16 +1,21 @@
-//! `mcp_session.wasm`.
+//! `mcp_session.wasm`: the session filter as a loadable module.
+#![expect(missing_docs, reason = "the SDK's macro defines the initializer")]
 
-struct R;
-struct H;
-use proxy_wasm::traits::*;
-use proxy_wasm::types::*;
-impl Context for R {}
-impl RootContext for R {
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> { Some(Box::new(H)) }
-    fn get_type(&self) -> Option<ContextType> { Some(ContextType::HttpContext) }
+use mcp_core::config::ConfigError;
+use mcp_core::pipeline::{Capabilities, Plan};
+use mcp_host::Module;
+use mcp_session::SessionFilter;
+
+struct Session;
+
+impl Module for Session {
+    type Filter = SessionFilter;
+
+    fn plan(configuration: &[u8], capabilities: &Capabilities) -> Result<Plan<SessionFilter>, ConfigError> {
+        mcp_session::plan(configuration, capabilities)
+    }
 }
-impl Context for H {}
-impl HttpContext for H {}
+
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(R));
+    mcp_host::start::<Session>();
 }}
