@@ -359,7 +359,8 @@ impl Flow for EnvoyFlow {
     }
 
     fn response_head(&mut self, vm: &mut Vm, response: &Response, end: bool) {
-        if self.is_over() || self.record.replied || self.response.started {
+        let asked = self.record.upstream.is_some();
+        if !asked || self.is_over() || self.record.replied || self.response.started {
             return;
         }
         let mut headers = Headers::new();

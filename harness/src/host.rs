@@ -170,11 +170,12 @@ impl Host {
         for (index, chunk) in chunks.iter().enumerate() {
             self.request_body(id, chunk, index + 1 == chunks.len());
         }
-        self.run_until(id, |record| record.upstream_complete());
-        let response = &exchange.response;
-        self.response_head(id, response);
-        for (index, chunk) in response.chunks.iter().enumerate() {
-            self.response_body(id, chunk, index + 1 == response.chunks.len());
+        if self.run_until(id, Record::upstream_complete) {
+            let response = &exchange.response;
+            self.response_head(id, response);
+            for (index, chunk) in response.chunks.iter().enumerate() {
+                self.response_body(id, chunk, index + 1 == response.chunks.len());
+            }
         }
         self.finish(id)
     }
@@ -413,18 +414,19 @@ impl Host {
         self.deliver_queues();
     }
 
-    /// Turns the clock until the exchange ended, or `enough`, or nothing comes within patience.
-    fn run_until(&mut self, id: ExchangeId, enough: impl Fn(&Record) -> bool) {
+    /// Turns the clock until the exchange ended, or it is `enough`, which it then says, or nothing
+    /// more comes within patience.
+    fn run_until(&mut self, id: ExchangeId, enough: impl Fn(&Record) -> bool) -> bool {
         let limit = self.world.borrow().after(self.options.patience);
         loop {
-            let Some(open) = self.open.get_mut(&id.0) else { return };
+            let Some(open) = self.open.get_mut(&id.0) else { return false };
             let record = open.flow.record();
             if record.outcome.is_some() || enough(record) {
-                return;
+                return record.outcome.is_none();
             }
             match self.next_event().filter(|due| *due <= limit) {
                 Some(due) => self.fire(due),
-                None => return,
+                None => return false,
             }
         }
     }
