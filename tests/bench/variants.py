@@ -86,7 +86,7 @@ def _nothing(module: Path) -> Callable[[EnvoyConfig], None]:
 def _session(validation: str) -> Callable[[EnvoyConfig], None]:
     def edit(config: EnvoyConfig) -> None:
         _quiet(config)
-        config.change_settings(PLUGIN, {"session": {"validation": validation}})
+        config.change_settings(PLUGIN, {"admission": {"validation": validation}})
 
     return edit
 
