@@ -1,7 +1,7 @@
 """The configurations that are compared: `envoy/session.yaml`, with another filter in the filter's place.
 
-Each is probed before it is measured, so that no figure is of a filter that did not run: a request that
-agrees with its headers passes everywhere, and what must be refused is.
+Each is probed before it is measured, so that no figure is of a filter that did not run, or in another
+mode: it must pass and refuse what its filter is there to pass and refuse.
 """
 
 import http.client
@@ -22,8 +22,9 @@ NATIVE = {
         "max_request_body_size": 1024 * 1024,
     },
 }
-MISMATCH = {**HEADERS, "Mcp-Name": "other"}
-NOT_MCP = {**HEADERS, "Content-Type": "text/plain"}
+OTHER_NAME = {**HEADERS, "Mcp-Name": "other"}
+NO_METHOD = {name: value for name, value in HEADERS.items() if name != "Mcp-Method"}
+NOT_JSON = {**HEADERS, "Content-Type": "text/plain"}
 
 
 class ProbeError(RuntimeError):
@@ -32,19 +33,22 @@ class ProbeError(RuntimeError):
 
 @dataclass(frozen=True)
 class Variant:
-    """One configuration. `edit` makes it out of the shipped one; `refuses` are headers it must answer with 400."""
+    """One configuration. `edit` makes it out of the shipped one; the headers in `passes` it must answer with
+    200, those in `refuses` with 400."""
 
     name: str
     edit: Callable[[EnvoyConfig], None]
+    passes: tuple[dict[str, str], ...]
     refuses: tuple[dict[str, str], ...] = ()
 
     def probe(self, port: int, body: bytes) -> None:
-        """Sends one request that must pass, and those that must not.
+        """Sends a request with each of those headers, all with the same body.
 
         Raises:
             ProbeError: An answer was another than it must be.
         """
-        self._expect(port, body, HEADERS, 200)
+        for headers in (HEADERS, *self.passes):
+            self._expect(port, body, headers, 200)
         for headers in self.refuses:
             self._expect(port, body, headers, 400)
 
@@ -96,10 +100,11 @@ ROUTER, NATIVE_NAME = "router only", "Envoy's native mcp"
 
 def variants(nothing: Path) -> list[Variant]:
     """All configurations, the baseline first. `nothing` is the module that does nothing."""
+    anything = (OTHER_NAME, NO_METHOD, NOT_JSON)
     return [
-        Variant(ROUTER, _router_only),
-        Variant("a module that does nothing", _nothing(nothing)),
-        Variant(NATIVE_NAME, _native, (NOT_MCP,)),
-        Variant("mcp_session, trust_headers", _session("trust_headers")),
-        Variant("mcp_session, enforce", _session("enforce"), (MISMATCH,)),
+        Variant(ROUTER, _router_only, anything),
+        Variant("a module that does nothing", _nothing(nothing), anything),
+        Variant(NATIVE_NAME, _native, (), (OTHER_NAME, NOT_JSON)),
+        Variant("mcp_session, trust_headers", _session("trust_headers"), (OTHER_NAME,), (NO_METHOD,)),
+        Variant("mcp_session, enforce", _session("enforce"), (), (OTHER_NAME, NO_METHOD)),
     ]
