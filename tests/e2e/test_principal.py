@@ -1,0 +1,89 @@
+"""A session belongs to whoever opened it, as Envoy's own JWT authentication names them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from e2e.envoy import Envoy
+from e2e.envoy_config import EnvoyConfig
+from e2e.legacy import LegacySession
+from e2e.messages import call, call_headers, session_headers
+from e2e.raw import Header, post, send
+from e2e.servers import McpServer
+
+ISSUER = "https://issuer.example"
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+BIND = {"mcp_session": {"session": {"principal_header": "x-jwt-sub", "principal_header_trusted": True}}}
+
+
+def bearer(subject: str, token: str = "1") -> Header:
+    """A valid token; `token` is its unique id."""
+    claims = {"iss": ISSUER, "sub": subject, "jti": token, "exp": int(time.time()) + 300}
+    return "authorization", "Bearer " + jwt.encode(claims, KEY, "RS256", headers={"kid": "test"})
+
+
+def authenticate(config: EnvoyConfig) -> None:
+    """Puts Envoy's JWT filter before ours; it names the caller in x-jwt-sub."""
+    keys = {"keys": [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())) | {"kid": "test"}]}
+    provider: dict[str, Any] = {
+        "issuer": ISSUER,
+        "local_jwks": {"inline_string": json.dumps(keys)},
+        "claim_to_headers": [{"header_name": "x-jwt-sub", "claim_name": "sub"}],
+        "forward": True,
+    }
+    kind = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
+    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "test"}}]
+    settings = {"@type": kind, "providers": {"test": provider}, "rules": rules}
+    config.http_filters().insert(0, {"name": "envoy.filters.http.jwt_authn", "typed_config": settings})
+
+
+@pytest.fixture(scope="module")
+def gateway(session_yaml: Path, python_server: McpServer) -> Iterator[Envoy]:
+    upstreams = {"mcp_servers": [python_server.port]}
+    with Envoy(session_yaml, upstreams=upstreams, settings=BIND, edit=authenticate) as envoy:
+        yield envoy
+
+
+def test_nobody_gets_in_without_a_token(gateway: Envoy) -> None:
+    assert post(gateway.port, call("add"), call_headers("add")).status == 401
+
+
+def test_the_opener_may_use_the_session_with_any_of_their_tokens(gateway: Envoy) -> None:
+    session = LegacySession.open(gateway.port, [bearer("alice")])
+    assert session.text("add", a=1, b=2) == "3"
+    refreshed = LegacySession(gateway.port, session.id, (bearer("alice", "2"),))
+    assert refreshed.text("add", a=1, b=2) == "3"
+
+
+def test_nobody_else_may_use_read_resume_or_end_it(gateway: Envoy) -> None:
+    session = LegacySession.open(gateway.port, [bearer("alice")])
+    thief = LegacySession(gateway.port, session.id, (bearer("bob"),))
+    answers = [
+        thief.call("add", a=1, b=2),
+        send(gateway.port, "GET", [*session_headers(session.id), bearer("bob"), ("accept", "text/event-stream")]),
+        send(gateway.port, "GET", [*session_headers(session.id), bearer("bob"), ("last-event-id", "1")]),
+        thief.delete(),
+    ]
+    assert [answer.status for answer in answers] == [404] * 4, "as if it did not exist"
+    assert session.text("add", a=1, b=2) == "3", "and it lives on"
+
+
+@pytest.mark.parametrize("name", ["x-jwt-sub", "X-JWT-Sub", "x-mcp-principal", "x-mcp-session"])
+def test_a_thief_cannot_name_themselves_after_the_owner(name: str, gateway: Envoy) -> None:
+    session = LegacySession.open(gateway.port, [bearer("alice")])
+    thief = LegacySession(gateway.port, session.id, (bearer("bob"), (name, "alice")))
+    assert thief.call("add", a=1, b=2).status == 404
+
+
+def test_modern_calls_pass_with_a_principal(gateway: Envoy) -> None:
+    """Their affinity header holds no address: load balancing falls back to the ring."""
+    answer = post(gateway.port, call("add", {"a": 1, "b": 2}), [*call_headers("add"), bearer("alice")])
+    assert answer.json()["result"]["content"][0]["text"] == "3"
