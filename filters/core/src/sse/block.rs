@@ -63,6 +63,15 @@ impl Block {
         *self = Self { data, ..Self::default() };
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        [Some(&self.kind), Some(&self.data), Some(&self.value), self.id.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(Vec::capacity)
+            .sum()
+    }
+
     /// Whether `more` bytes may come in; if not, the event is lost and its memory given back.
     fn fits(&mut self, more: usize, limit: usize) -> bool {
         let held = [self.kind.len(), self.data.len(), self.value.len(), more]

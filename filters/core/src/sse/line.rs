@@ -52,6 +52,11 @@ impl Line {
         self.begun = false;
         (!blank).then_some(field)
     }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.name.capacity()
+    }
 }
 
 // === impl Field ===
