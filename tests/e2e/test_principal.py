@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.envoy import Envoy
-from e2e.envoy_config import EnvoyConfig
+from e2e.identity import BIND_TO_PRINCIPAL, Issuer
 from e2e.legacy import LegacySession
 from e2e.messages import call, call_headers, session_headers
-from e2e.raw import Header, post, send
+from e2e.raw import post, send
 from e2e.servers import McpServer
 
-ISSUER = "https://issuer.example"
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-BIND = {"mcp_session": {"session": {"principal_header": "x-jwt-sub", "principal_header_trusted": True}}}
-
-
-def bearer(subject: str, token: str = "1") -> Header:
-    """A valid token; `token` is its unique id."""
-    claims = {"iss": ISSUER, "sub": subject, "jti": token, "exp": int(time.time()) + 300}
-    return "authorization", "Bearer " + jwt.encode(claims, KEY, "RS256", headers={"kid": "test"})
-
-
-def authenticate(config: EnvoyConfig) -> None:
-    """Puts Envoy's JWT filter before ours; it names the caller in x-jwt-sub."""
-    keys = {"keys": [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())) | {"kid": "test"}]}
-    provider: dict[str, Any] = {
-        "issuer": ISSUER,
-        "local_jwks": {"inline_string": json.dumps(keys)},
-        "claim_to_headers": [{"header_name": "x-jwt-sub", "claim_name": "sub"}],
-        "forward": True,
-    }
-    kind = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
-    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "test"}}]
-    settings = {"@type": kind, "providers": {"test": provider}, "rules": rules}
-    config.http_filters().insert(0, {"name": "envoy.filters.http.jwt_authn", "typed_config": settings})
+ISSUER = Issuer()
+bearer = ISSUER.bearer
 
 
 @pytest.fixture(scope="module")
 def gateway(session_yaml: Path, python_server: McpServer) -> Iterator[Envoy]:
     upstreams = {"mcp_servers": [python_server.port]}
-    with Envoy(session_yaml, upstreams=upstreams, settings=BIND, edit=authenticate) as envoy:
+    settings = {"mcp_session": BIND_TO_PRINCIPAL}
+    with Envoy(session_yaml, upstreams=upstreams, settings=settings, edit=ISSUER.authenticate) as envoy:
         yield envoy
 
 

@@ -1,0 +1,47 @@
+"""Callers with names: Envoy's own JWT filter in front of ours, and tokens it accepts."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from e2e.envoy_config import EnvoyConfig
+from e2e.raw import Header
+
+ISSUER = "https://issuer.example"
+PRINCIPAL_HEADER = "x-jwt-sub"
+TOKEN_SECONDS = 300
+
+BIND_TO_PRINCIPAL = {"session": {"principal_header": PRINCIPAL_HEADER, "principal_header_trusted": True}}
+"""Settings of the session module that bind sessions to the caller that the JWT filter names."""
+
+
+class Issuer:
+    """An identity provider with a key of its own, made anew in each run."""
+
+    def __init__(self) -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def authenticate(self, config: EnvoyConfig) -> None:
+        """Puts Envoy's JWT filter first; it names the caller in `PRINCIPAL_HEADER`, whatever a client sends there."""
+        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
+        provider: dict[str, Any] = {
+            "issuer": ISSUER,
+            "local_jwks": {"inline_string": json.dumps({"keys": [key | {"kid": "only"}]})},
+            "claim_to_headers": [{"header_name": PRINCIPAL_HEADER, "claim_name": "sub"}],
+        }
+        settings = {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            "providers": {"issuer": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "issuer"}}],
+        }
+        config.http_filters().insert(0, {"name": "envoy.filters.http.jwt_authn", "typed_config": settings})
+
+    def bearer(self, subject: str, token: str = "1") -> Header:
+        """An Authorization header with a valid token; `token` is its unique id."""
+        claims = {"iss": ISSUER, "sub": subject, "jti": token, "exp": int(time.time()) + TOKEN_SECONDS}
+        return "authorization", "Bearer " + jwt.encode(claims, self._key, "RS256", headers={"kid": "only"})
