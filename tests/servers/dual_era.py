@@ -79,6 +79,7 @@ def build(name: str) -> MCPServer:
     async def break_stream(ctx: Context) -> str:
         """Closes the response stream half-way (legacy): the client resumes to get the result."""
         await ctx.report_progress(1, 2, "before the break")
+        await anyio.sleep(0.1)  # closing drops what is not yet written
         await ctx.close_sse_stream()
         await anyio.sleep(0.3)
         await ctx.report_progress(2, 2, "after the break")

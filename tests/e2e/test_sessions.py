@@ -1,0 +1,141 @@
+"""The life of a legacy session on real servers: its own stream, resuming a broken one, ending it; cancellation."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
+from typing import Any
+
+import pytest
+
+from e2e.envoy import Envoy
+from e2e.legacy import LegacySession
+from e2e.messages import MODERN, call, call_headers, legacy_call, modern, modern_headers, session_headers
+from e2e.raw import HOST, Connection, request_head, send
+from e2e.servers import McpServer
+
+EVENT_END = re.compile(rb"\r\n\r\n|\n\n")
+WAIT_SECONDS = 5.0
+STREAM = ("accept", "text/event-stream")
+
+
+def events(response: HTTPResponse) -> Iterator[dict[str, str]]:
+    """The events of a stream as they arrive, as their fields; comments are left out."""
+    buffer = b""
+    while piece := response.read1(65536):
+        buffer += piece
+        while (end := EVENT_END.search(buffer)) is not None:
+            lines = buffer[: end.start()].decode().splitlines()
+            buffer = buffer[end.end() :]
+            fields = [line.partition(":") for line in lines if not line.startswith(":")]
+            if fields:
+                yield {name: value.removeprefix(" ") for name, _, value in fields}
+
+
+def message(event: dict[str, str]) -> dict[str, Any]:
+    """The JSON-RPC message of an event; empty for a priming event, which has no data."""
+    return json.loads(event["data"]) if event.get("data") else {}
+
+
+def await_true(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen in {WAIT_SECONDS:g} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture(params=["gateway", "typescript_gateway"])
+def either(request: pytest.FixtureRequest) -> Envoy:
+    """The gateway in front of the Python server, and of the TypeScript server."""
+    return request.getfixturevalue(request.param)
+
+
+def test_notifications_arrive_on_the_sessions_own_stream(gateway: Envoy) -> None:
+    session = LegacySession.open(gateway.port)
+    with Connection(gateway.port) as listener:
+        listener.send(request_head("GET", [HOST, STREAM, *session_headers(session.id)]))
+        response = listener.head()
+        assert (response.status, response.getheader("content-type")) == (200, "text/event-stream")
+        assert response.getheader("mcp-session-id") == session.id
+        assert session.text("announce") == "announced"
+        methods = (message(event).get("method") for event in events(response))
+        assert next(name for name in methods if name) == "notifications/tools/list_changed"
+
+
+def test_broken_stream_is_resumed_after_its_last_event(gateway: Envoy) -> None:
+    session = LegacySession.open(gateway.port)
+    with Connection(gateway.port) as caller:
+        request = legacy_call("break_stream", id=42)
+        request["params"]["_meta"] = {"progressToken": "p"}
+        caller.post(request, session_headers(session.id))
+        first = list(events(caller.head()))
+    assert message(first[0]) == {}, "the priming event, which carries only an id, must arrive"
+    assert message(first[-1])["params"]["message"] == "before the break"
+    with Connection(gateway.port) as resumer:
+        headers = [HOST, STREAM, *session_headers(session.id), ("last-event-id", first[-1]["id"])]
+        resumer.send(request_head("GET", headers))
+        rest = events(resumer.head())
+        replayed = [found for found in (message(next(rest)) for _ in range(3)) if found][:2]
+    assert replayed[0]["params"]["message"] == "after the break"
+    assert (replayed[1]["id"], replayed[1]["result"]["content"][0]["text"]) == (42, "resumed")
+
+
+def test_deleted_session_is_ended_on_the_server(either: Envoy) -> None:
+    session = LegacySession.open(either.port)
+    assert session.delete().status == 200
+    after = session.post(legacy_call("echo", {"message": "hello"}))
+    assert after.status in {400, 404}, "each server's own answer"
+
+
+def test_streams_of_unknown_sessions_are_refused(either: Envoy) -> None:
+    headers = [STREAM, *session_headers("s1.bm90LWEtc2Vzc2lvbg")]
+    answer, [entry] = either.logged(lambda: send(either.port, "GET", headers))
+    assert (answer.status, entry["upstream"]) == (404, None)
+
+
+def test_modern_client_that_hangs_up_cancels_the_call(gateway: Envoy, python_server: McpServer) -> None:
+    cancelled = python_server.log_text().count("wait_for_cancel: cancelled")
+    with Connection(gateway.port) as caller:
+        request = call("wait_for_cancel")
+        request["params"]["_meta"]["progressToken"] = "p"
+        caller.post(request, call_headers("wait_for_cancel"))
+        assert message(next(events(caller.head())))["method"] == "notifications/progress"
+    await_true(lambda: python_server.log_text().count("wait_for_cancel: cancelled") > cancelled, "cancellation")
+
+
+def test_legacy_call_is_cancelled_by_a_notification(gateway: Envoy, python_server: McpServer) -> None:
+    """A legacy client that hangs up may come back; cancelling is a message of its own."""
+    session = LegacySession.open(gateway.port)
+    log = python_server.log_text
+    started, cancelled = log().count("wait_for_cancel: started"), log().count("wait_for_cancel: cancelled")
+    with Connection(gateway.port) as caller:
+        caller.post(legacy_call("wait_for_cancel", id=9), session_headers(session.id))
+        await_true(lambda: log().count("wait_for_cancel: started") > started, "the start")
+        notification = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}}
+        assert session.post(notification).status == 202
+        await_true(lambda: log().count("wait_for_cancel: cancelled") > cancelled, "cancellation")
+
+
+def test_modern_subscription_delivers_changes_while_it_is_open(gateway: Envoy) -> None:
+    with Connection(gateway.port) as listener:
+        wanted = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id="sub")
+        listener.post(wanted, modern_headers("subscriptions/listen"))
+        stream = events(listener.head())
+        assert message(next(stream))["method"] == "notifications/subscriptions/acknowledged"
+        with Connection(gateway.port) as caller:
+            caller.post(call("announce"), call_headers("announce"))
+            assert caller.answer().status == 200
+        assert message(next(stream))["method"] == "notifications/tools/list_changed"
+
+
+def test_legacy_body_under_modern_headers_is_refused(gateway: Envoy) -> None:
+    """Header-based policy would have seen a harmless method."""
+    session = LegacySession.open(gateway.port)
+    smuggled = [("mcp-session-id", session.id), ("mcp-protocol-version", MODERN), ("mcp-method", "tools/list")]
+    with Connection(gateway.port) as caller:
+        caller.post(legacy_call("add", {"a": 1, "b": 2}), smuggled)
+        answer = caller.answer()
+    assert (answer.status, answer.error_code) == (400, -32602)
