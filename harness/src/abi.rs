@@ -66,10 +66,12 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// Every level, the finest first.
+    pub const ALL: [Self; 6] =
+        [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Critical];
+
     pub(crate) fn from_code(code: i64) -> Option<Self> {
-        let levels =
-            [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Critical];
-        levels.get(usize::try_from(code).ok()?).copied()
+        Self::ALL.get(usize::try_from(code).ok()?).copied()
     }
 
     /// The word used in listings.

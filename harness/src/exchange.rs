@@ -236,7 +236,8 @@ impl UpstreamRequest {
 
 /// Everything that can be said about an exchange that is over.
 ///
-/// Log, host calls and service calls are those made, by any worker, since the exchange began.
+/// Log, host calls and service calls are those made, by any worker, since the transcript before
+/// (or since the host began): what happens between exchanges is told by the one that follows.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     /// How it ended.

@@ -89,6 +89,7 @@ pub struct Host {
     workers: Vec<Worker>,
     open: BTreeMap<usize, Open>,
     next_exchange: usize,
+    told: Told,
     load_time: Duration,
 }
 
@@ -107,9 +108,15 @@ struct Open {
     generation: usize,
     flow: Box<dyn Flow>,
     since: Nanos,
-    log_from: usize,
-    calls_from: usize,
-    service_calls_from: usize,
+    told: Told,
+}
+
+/// How much of the journal earlier transcripts have told.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    log: usize,
+    calls: usize,
+    service_calls: usize,
 }
 
 impl Host {
@@ -141,6 +148,7 @@ impl Host {
             workers: Vec::new(),
             open: BTreeMap::new(),
             next_exchange: 0,
+            told: Told::default(),
             load_time: Duration::ZERO,
             options,
         };
@@ -170,7 +178,7 @@ impl Host {
         for (index, chunk) in chunks.iter().enumerate() {
             self.request_body(id, chunk, index + 1 == chunks.len());
         }
-        if self.run_until(id, Record::upstream_complete) {
+        if self.wait_for_upstream(id) {
             let response = &exchange.response;
             self.response_head(id, response);
             for (index, chunk) in response.chunks.iter().enumerate() {
@@ -184,11 +192,8 @@ impl Host {
     /// [`Self::request_body`] if the request has chunks; its chunks themselves are not sent.
     pub fn open(&mut self, worker: usize, exchange: &Exchange) -> ExchangeId {
         self.revive(worker);
-        let world = self.world.borrow();
-        let since = world.now;
-        let (log_from, calls_from) = (world.journal.log.len(), world.journal.calls.len());
-        let service_calls_from = world.journal.service_calls.len();
-        drop(world);
+        let since = self.world.borrow().now;
+        let told = self.told;
         let configured = match self.profile {
             Profile::Envoy => Ok(()),
             Profile::Apisix => self.workers[worker].configure(&self.options),
@@ -209,8 +214,7 @@ impl Host {
         };
         flow.request_head(vm, exchange.request.chunks.is_empty());
         let generation = worker_state.generation;
-        let open =
-            Open { worker, generation, flow, since, log_from, calls_from, service_calls_from };
+        let open = Open { worker, generation, flow, since, told };
         let id = self.next_exchange;
         self.next_exchange += 1;
         self.open.insert(id, open);
@@ -221,6 +225,12 @@ impl Host {
     /// Bytes of the request's body arrive.
     pub fn request_body(&mut self, id: ExchangeId, chunk: &[u8], end: bool) {
         self.step(id, |flow, vm| flow.request_body(vm, chunk, end));
+    }
+
+    /// Turns the clock, if need be, until the upstream has the whole request; `false` when the
+    /// exchange ends before that, or nothing will bring it about.
+    pub fn wait_for_upstream(&mut self, id: ExchangeId) -> bool {
+        self.run_until(id, Record::upstream_complete)
     }
 
     /// The upstream begins its response; a body follows if the response has chunks.
@@ -264,14 +274,20 @@ impl Host {
         self.close(&mut open);
         self.deliver_queues();
         let world = self.world.borrow();
+        let journal = &world.journal;
+        self.told = Told {
+            log: journal.log.len(),
+            calls: journal.calls.len(),
+            service_calls: journal.service_calls.len(),
+        };
         let record = open.flow.record();
         Transcript {
             outcome: record.outcome.clone().expect("set above"),
             client: record.client.take(),
             upstream: record.upstream.take(),
-            log: world.journal.log[open.log_from..].to_vec(),
-            calls: world.journal.calls[open.calls_from..].to_vec(),
-            service_calls: world.journal.service_calls[open.service_calls_from..].to_vec(),
+            log: journal.log[open.told.log..].to_vec(),
+            calls: journal.calls[open.told.calls..].to_vec(),
+            service_calls: journal.service_calls[open.told.service_calls..].to_vec(),
             metrics: world.metrics.values(),
             took: Duration::from_nanos(world.now - open.since),
         }
@@ -323,6 +339,7 @@ impl Host {
     pub fn forget_journal(&mut self) {
         assert!(self.open.is_empty(), "open exchanges still need the journal");
         self.world.borrow_mut().journal = Journal::default();
+        self.told = Told::default();
     }
 
     /// All metrics by name.

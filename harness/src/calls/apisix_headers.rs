@@ -9,7 +9,7 @@ use crate::state::Message;
 /// Lists: at most so many request headers, and garbage beyond so many response headers.
 pub(super) fn pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let rules = guest.state().rules;
-    let bytes = match arguments[0] {
+    let list = match arguments[0] {
         map::REQUEST_HEADERS => {
             let request = &guest.stream()?.request;
             let host = authority(request, "the request headers were listed")?;
@@ -19,7 +19,7 @@ pub(super) fn pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
                 list.add(name, request.pseudo.get(name).unwrap_or_default());
             }
             list.add(":authority", host);
-            list.lower_cased().to_pairs()
+            list.lower_cased()
         }
         map::RESPONSE_HEADERS => {
             let response = &guest.stream()?.response;
@@ -29,19 +29,19 @@ pub(super) fn pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
             let listed = response.headers.iter().filter(|(name, _)| is_listed(name)).count();
             let mut list = response.headers.clone().lower_cased();
             list.add(":status", response.pseudo.get(":status").unwrap_or_default());
-            match rules.listed_response_headers {
-                Some(cap) if listed > cap => garbage(&list),
-                _ => list.to_pairs(),
+            if rules.listed_response_headers.is_some_and(|cap| listed > cap) {
+                return guest.give(&garbage(&list), arguments[1], arguments[2]);
             }
+            list
         }
         map::CALL_RESPONSE_HEADERS => {
             guest.stream()?;
             let state = guest.state();
-            state.call_answer.as_ref().ok_or(Status::NotFound)?.0.to_pairs()
+            state.call_answer.as_ref().ok_or(Status::NotFound)?.0.clone()
         }
         _ => return Err(Status::Unimplemented.into()),
     };
-    guest.give(&bytes, arguments[1], arguments[2])
+    guest.give_pairs(&list, arguments[1], arguments[2])
 }
 
 pub(super) fn value(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {

@@ -28,8 +28,7 @@ pub(super) fn size(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
 /// A map that is not there is shown as empty.
 pub(super) fn pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let headers = read(guest, arguments[0])?.unwrap_or_default();
-    let bytes = if headers.is_empty() { Vec::new() } else { headers.to_pairs() };
-    guest.give(&bytes, arguments[1], arguments[2])
+    guest.give_pairs(&headers, arguments[1], arguments[2])
 }
 
 pub(super) fn set_pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {

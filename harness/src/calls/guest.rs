@@ -3,6 +3,7 @@
 use wasmtime::Caller;
 
 use crate::abi::Status;
+use crate::headers::Headers;
 use crate::state::{State, Stream};
 
 /// How a host call ends when it does not end well.
@@ -81,8 +82,21 @@ impl<'a, 'b> Guest<'a, 'b> {
         self.write(address, &value.to_le_bytes())
     }
 
+    /// Hands a header map over.
+    pub(crate) fn give_pairs(&mut self, pairs: &Headers, pointer_at: i64, size_at: i64) -> Answer {
+        let bytes = if pairs.is_empty() { Vec::new() } else { pairs.to_pairs() };
+        self.hand_over(&bytes, pointer_at, size_at)?;
+        self.note("= ", format!("{} headers", pairs.len()).as_bytes());
+        Ok(())
+    }
+
     /// Hands bytes over in memory that the guest allocates; nothing is allocated for none.
     pub(crate) fn give(&mut self, bytes: &[u8], pointer_at: i64, size_at: i64) -> Answer {
+        self.note("= ", bytes);
+        self.hand_over(bytes, pointer_at, size_at)
+    }
+
+    fn hand_over(&mut self, bytes: &[u8], pointer_at: i64, size_at: i64) -> Answer {
         let pointer = match bytes {
             [] => 0,
             _ => {
@@ -97,7 +111,6 @@ impl<'a, 'b> Guest<'a, 'b> {
                 pointer
             }
         };
-        self.note("= ", bytes);
         self.write_u32(pointer_at, pointer)?;
         self.write_u32(size_at, bytes.len() as u32)
     }
