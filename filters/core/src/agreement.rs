@@ -94,7 +94,7 @@ fn modern(
         Kind::Notification => {
             agree_if_sent("Mcp-Method", &mirror.method, message.method.as_deref())?;
             if named.is_none() {
-                return Ok(());
+                return supports(mirror.version.value(), versions);
             }
         }
         Kind::Request => {
@@ -116,10 +116,13 @@ fn modern(
             Named::Never => {}
         }
     }
-    let supported = named.and_then(|name| Version::parse(name.as_bytes()));
-    match (supported, named) {
-        (Some(version), _) if versions.contains(&version) => Ok(()),
-        (_, requested) => Err(unsupported(requested.unwrap_or_default(), versions)),
+    supports(named, versions)
+}
+
+fn supports(requested: Option<&str>, versions: &[Version]) -> Result<(), Refusal> {
+    match requested.and_then(|name| Version::parse(name.as_bytes())) {
+        Some(version) if versions.contains(&version) => Ok(()),
+        _ => Err(unsupported(requested.unwrap_or_default(), versions)),
     }
 }
 
