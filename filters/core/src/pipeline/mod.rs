@@ -226,6 +226,9 @@ impl<F: Filter> Pipeline<F> {
         if verb != Verb::Post {
             return Some(unread(Era::Legacy));
         }
+        if mirror.is_repeated() {
+            return None;
+        }
         let Claim::Known(version) = mirror.claim() else { return None };
         let trusted = self.admission.validation == Validation::TrustHeaders
             && version.era() == Era::Modern
