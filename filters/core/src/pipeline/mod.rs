@@ -153,7 +153,7 @@ impl<F: Filter> Pipeline<F> {
             }
         };
         let scanned = message::scan(body, &ScanLimits::default());
-        let call = match &scanned {
+        let (call, messages) = match &scanned {
             Err(error) => {
                 let addressee = error
                     .id
@@ -171,22 +171,25 @@ impl<F: Filter> Pipeline<F> {
                         &unread(Era::Legacy),
                     );
                 }
-                Ok(()) => unread(Era::Legacy),
+                Ok(()) => (unread(Era::Legacy), messages.as_slice()),
             },
-            Ok(Body::Single(message)) => Call {
-                era: mirror.claim().era(),
-                method: message.method.as_deref(),
-                name: agreement::subject(message),
-                message: Some(message),
-            },
+            Ok(Body::Single(message)) => {
+                let call = Call {
+                    era: mirror.claim().era(),
+                    method: message.method.as_deref(),
+                    name: agreement::subject(message),
+                    message: Some(message),
+                };
+                (call, core::slice::from_ref(message))
+            }
         };
         let addressee = call.message.map_or(Addressee::Unknown, addressee);
         if let Some(refusal) = refused {
             return self.refuse(exchange, &refusal, addressee, &call);
         }
-        let disagreement = call
-            .message
-            .and_then(|message| agreement::check(&mirror, message, &self.admission.versions).err());
+        let disagreement = messages.iter().find_map(|message| {
+            agreement::check(&mirror, message, &self.admission.versions).err()
+        });
         match disagreement {
             Some(refusal) if self.admission.validation != Validation::LogOnly => {
                 self.refuse(exchange, &refusal, addressee, &call)
@@ -255,9 +258,7 @@ impl<F: Filter> Pipeline<F> {
         if !legal || self.admission.batches == Batches::Refuse || messages.iter().any(opens) {
             return Err(Refusal::new(Reason::Batch));
         }
-        messages.iter().try_for_each(|message| {
-            agreement::check(mirror, message, &self.admission.versions).map(|_| ())
-        })
+        Ok(())
     }
 
     fn authorize(
