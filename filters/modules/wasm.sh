@@ -59,9 +59,7 @@ use_debian() {
     [ "$1" = wasm32-wasip1 ] && RUSTFLAGS="$RUSTFLAGS -C link-self-contained=no -L native=/usr/lib/wasm32-wasi"
     # A directory of its own: two compilers in one would rebuild everything at each change.
     export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/debian"
-    local std="std,panic_abort"
-    [ "$1" = wasm32-wasip1 ] || std="std,panic_unwind"
-    CARGO=(/usr/bin/cargo -Z "build-std=$std")
+    CARGO=(/usr/bin/cargo -Z build-std=std,panic_abort)
 }
 
 cargo_for() { # target, subcommand, arguments...
@@ -76,7 +74,8 @@ install_bindgen_runner() {
     RUNNER="$CACHE/wasm-bindgen-$version/bin/wasm-bindgen-test-runner"
     [ -x "$RUNNER" ] && return
     say "installing wasm-bindgen-cli $version into $CACHE (3 to 4 minutes, once)"
-    cargo install --quiet --locked --root "$CACHE/wasm-bindgen-$version" wasm-bindgen-cli --version "$version" ||
+    # Not --locked: its lock file names releases that have been withdrawn.
+    cargo install --quiet --root "$CACHE/wasm-bindgen-$version" wasm-bindgen-cli --version "$version" ||
         die "could not install wasm-bindgen-cli $version: is crates.io reachable?"
 }
 

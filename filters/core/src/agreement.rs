@@ -155,7 +155,12 @@ fn incomplete(key: &'static str) -> Refusal {
 pub fn unsupported(requested: &str, versions: &[Version]) -> Refusal {
     let cut = requested.floor_char_boundary(MAX_ECHOED_VERSION);
     let requested = requested.get(..cut).unwrap_or_default();
-    let supported: Vec<_> = versions.iter().map(|version| version.as_str()).collect();
+    let (modern, legacy): (Vec<_>, Vec<_>) =
+        versions.iter().partition(|version| version.era() == Era::Modern);
+    // A client retries with a version of this list as it stands, so versions that open with a
+    // handshake are offered only where there is no other.
+    let offered = if modern.is_empty() { legacy } else { modern };
+    let supported: Vec<_> = offered.into_iter().map(Version::as_str).collect();
     Refusal::new(Reason::UnsupportedVersion)
         .with_data(json!({ "supported": supported, "requested": requested }))
 }

@@ -45,6 +45,10 @@ impl fmt::Display for ConfigError {
 /// The path and problem of the first value that does not fit its type.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ConfigError> {
     let text = if text.trim_ascii().is_empty() { b"{}" } else { text };
+    // A derived reader takes an array as well, by position.
+    if !text.trim_ascii_start().starts_with(b"{") {
+        return Err(ConfigError::new("configuration", "must be a JSON object"));
+    }
     let reader = &mut serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
         let path = error.path().to_string();
@@ -117,6 +121,9 @@ impl<'de> Deserialize<'de> for Secret {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[derive(Debug, Deserialize)]
@@ -145,7 +152,7 @@ mod tests {
             (r#"{"list":[{"secret":"%"}]}"#, "list[0].secret", "not base64"),
             (r#"{"list":[{"colour":1}]}"#, "list[0].colour", "expected one of `period`"),
             (r#"{"list":{}}"#, "list", "expected a sequence"),
-            (r#"[]"#, "configuration", "expected struct"),
+            (r#"[]"#, "configuration", "must be a JSON object"),
             (r#"{} {}"#, "configuration", "trailing"),
         ];
         for (text, path, problem) in cases {

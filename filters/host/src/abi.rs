@@ -67,8 +67,18 @@ unsafe extern "C" {
         value_size: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -122,7 +132,8 @@ fn buffer(kind: u32, size: usize) -> Result<Vec<u8>, Failed> {
     if size == 0 {
         return Ok(Vec::new());
     }
-    let answer = receive(|data, length| unsafe { proxy_get_buffer_bytes(kind, 0, size, data, length) });
+    let answer =
+        receive(|data, length| unsafe { proxy_get_buffer_bytes(kind, 0, size, data, length) });
     absent_as_none(answer).map(Option::unwrap_or_default)
 }
 
@@ -141,14 +152,26 @@ pub(crate) fn header(map: Map, name: &str) -> Result<Option<Vec<u8>>, Failed> {
 /// Leaves exactly one field `name`.
 pub(crate) fn set_header(map: Map, name: &str, value: &str) -> Result<(), Failed> {
     check(unsafe {
-        proxy_replace_header_map_value(map.number(), name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        proxy_replace_header_map_value(
+            map.number(),
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
     })
 }
 
 /// Appends a field.
 pub(crate) fn add_header(map: Map, name: &str, value: &str) -> Result<(), Failed> {
     check(unsafe {
-        proxy_add_header_map_value(map.number(), name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        proxy_add_header_map_value(
+            map.number(),
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
     })
 }
 
@@ -200,7 +223,8 @@ pub(crate) fn set_effective_context(context: u32) -> Result<(), Failed> {
 /// Defines a counter, or finds the one of this name.
 pub(crate) fn define_counter(name: &str) -> Result<u32, Failed> {
     let mut id = 0;
-    check(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) }).map(|()| id)
+    check(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) })
+        .map(|()| id)
 }
 
 /// Counts one.

@@ -19,7 +19,9 @@ impl Clock {
     /// Seconds since 1970.
     pub(crate) fn now(self) -> Option<u64> {
         match self {
-            Self::Host => abi::now().ok().and_then(|nanoseconds| nanoseconds.checked_div(1_000_000_000)),
+            Self::Host => {
+                abi::now().ok().and_then(|nanoseconds| nanoseconds.checked_div(1_000_000_000))
+            }
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
             Self::Wasi => SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)

@@ -27,7 +27,10 @@ pub trait Module: 'static {
     ///
     /// # Errors
     /// The first key that is wrong, or that this host cannot serve.
-    fn plan(configuration: &[u8], capabilities: &Capabilities) -> Result<Plan<Self::Filter>, ConfigError>;
+    fn plan(
+        configuration: &[u8],
+        capabilities: &Capabilities,
+    ) -> Result<Plan<Self::Filter>, ConfigError>;
 }
 
 /// Registers `M` with the SDK; to be called from the module's initializer.
@@ -69,7 +72,10 @@ impl<M: Module> RootContext for Root<M> {
         let configuration = match abi::configuration(size) {
             Ok(configuration) => configuration,
             Err(Failed(status)) => {
-                abi::log(Level::Critical, &format!("the host gave no configuration: status {status}"));
+                abi::log(
+                    Level::Critical,
+                    &format!("the host gave no configuration: status {status}"),
+                );
                 return false;
             }
         };
@@ -167,7 +173,10 @@ impl<F: Filter> HttpContext for Stream<F> {
             let mut environment = HostEnvironment { clock: running.probe.clock };
             let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
             if let Err(Failed(status)) = apply(Map::Response, &edits) {
-                abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
+                abi::log(
+                    Level::Error,
+                    &format!("the host refused a response header: status {status}"),
+                );
             }
         }
         Action::Continue
@@ -186,7 +195,9 @@ impl<F: Filter> Stream<F> {
         let Some(exchange) = self.exchange.as_mut() else {
             return refuse(Reason::Unavailable);
         };
-        let step = if u64::try_from(self.received).is_ok_and(|size| size > running.pipeline.admission().max_body) {
+        let step = if u64::try_from(self.received)
+            .is_ok_and(|size| size > running.pipeline.admission().max_body)
+        {
             running.pipeline.abandon(exchange, Reason::BodyTooLarge)
         } else if !complete {
             return Action::Pause;
@@ -225,10 +236,14 @@ impl<F: Filter> Stream<F> {
                     Hold::Pause => {
                         let patience = running.pipeline.admission().body_timeout.as_millis();
                         let ticks = patience.div_ceil(u128::from(TICK_PERIOD));
-                        running.watchdog.hold(self.context, u64::try_from(ticks).unwrap_or(u64::MAX));
+                        running
+                            .watchdog
+                            .hold(self.context, u64::try_from(ticks).unwrap_or(u64::MAX));
                         Action::Pause
                     }
-                    Hold::Property if abi::set_property("wasm_process_req_body", "1").is_ok() => Action::Continue,
+                    Hold::Property if abi::set_property("wasm_process_req_body", "1").is_ok() => {
+                        Action::Continue
+                    }
                     Hold::Property => refuse(Reason::Unavailable),
                 }
             }
@@ -255,7 +270,9 @@ fn reply(reply: &Reply, details: &str) {
     if abi::send_local_response(reply.status, &headers, &reply.body, details).is_err() {
         // What the host did not take may be a header of ours; a bare status it always takes.
         let none: [(&'static str, HeaderValue); 0] = [];
-        if let Err(Failed(status)) = abi::send_local_response(503, &pairs::serialize(&none), b"", details) {
+        if let Err(Failed(status)) =
+            abi::send_local_response(503, &pairs::serialize(&none), b"", details)
+        {
             abi::log(Level::Critical, &format!("the host took no answer: status {status}"));
         }
     }

@@ -47,7 +47,10 @@ impl Telemetry {
         if tools.contains(tool) {
             return report;
         }
-        if report.outcome == Outcome::Forwarded && tools.len() < MAX_TOOL_LABELS && tool.len() <= MAX_TOOL_NAME {
+        if report.outcome == Outcome::Forwarded
+            && tools.len() < MAX_TOOL_LABELS
+            && tool.len() <= MAX_TOOL_NAME
+        {
             tools.insert(tool.clone());
         } else {
             "other".clone_into(tool);
@@ -60,8 +63,10 @@ impl Telemetry {
 /// for the gateway's tag extraction.
 fn counter_name(report: &Report) -> String {
     let tool = report.tool.as_deref().unwrap_or("none");
-    let tool: String =
-        tool.chars().map(|char| if char.is_ascii_alphanumeric() || "_-".contains(char) { char } else { '_' }).collect();
+    let tool: String = tool
+        .chars()
+        .map(|char| if char.is_ascii_alphanumeric() || "_-".contains(char) { char } else { '_' })
+        .collect();
     let outcome = match report.outcome {
         Outcome::Forwarded => "forwarded".to_owned(),
         Outcome::Noticed(reason) => format!("noticed_{}", reason.as_str()),
@@ -82,7 +87,9 @@ fn line(report: &Report) -> String {
     };
     let tool = report.tool.as_deref().map(|tool| {
         let tool = tool.get(..tool.floor_char_boundary(MAX_TOOL_NAME)).unwrap_or_default();
-        tool.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect::<String>()
+        tool.chars()
+            .map(|char| if char.is_control() { '\u{fffd}' } else { char })
+            .collect::<String>()
     });
     json!({
         "event": event,

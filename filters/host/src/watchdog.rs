@@ -42,8 +42,11 @@ impl Watchdog {
         let now = self.now.get().saturating_add(1);
         self.now.set(now);
         let mut held = self.held.borrow_mut();
-        let overdue: Vec<_> =
-            held.iter().filter(|(_, held)| held.deadline < now).map(|(id, held)| (*id, *held)).collect();
+        let overdue: Vec<_> = held
+            .iter()
+            .filter(|(_, held)| held.deadline < now)
+            .map(|(id, held)| (*id, *held))
+            .collect();
         for (id, _) in &overdue {
             held.remove(id);
         }
@@ -63,7 +66,8 @@ mod tests {
         assert!(watchdog.note(8));
         assert!(watchdog.tick().is_empty());
         assert!(watchdog.tick().is_empty());
-        let overdue: Vec<_> = watchdog.tick().into_iter().map(|(id, held)| (id, held.began)).collect();
+        let overdue: Vec<_> =
+            watchdog.tick().into_iter().map(|(id, held)| (id, held.began)).collect();
         assert_eq!(overdue, [(7, false), (8, true)]);
         assert!(watchdog.tick().is_empty());
         assert!(!watchdog.note(7));

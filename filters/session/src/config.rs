@@ -47,15 +47,22 @@ pub(crate) enum Affinity {
 ///
 /// # Errors
 /// The first key that is wrong, or that the host cannot serve.
-pub fn plan(configuration: &[u8], capabilities: &Capabilities) -> Result<Plan<SessionFilter>, ConfigError> {
+pub fn plan(
+    configuration: &[u8],
+    capabilities: &Capabilities,
+) -> Result<Plan<SessionFilter>, ConfigError> {
     let config: ModuleConfig = config::parse(configuration)?;
-    let admission = Admission::try_from(config.admission).map_err(|error| error.within("admission"))?;
+    let admission =
+        Admission::try_from(config.admission).map_err(|error| error.within("admission"))?;
     let notices = notices(&config.session);
     let filter = filter(config.session, capabilities).map_err(|error| error.within("session"))?;
     Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
 }
 
-fn filter(config: SessionConfig, capabilities: &Capabilities) -> Result<SessionFilter, ConfigError> {
+fn filter(
+    config: SessionConfig,
+    capabilities: &Capabilities,
+) -> Result<SessionFilter, ConfigError> {
     let ttl = config.ttl.map_or(limits::SESSION_TTL, |period| period.0);
     if !(Duration::from_secs(1)..=limits::MAX_SESSION_TTL).contains(&ttl) {
         return Err(ConfigError::new("ttl", "must be between \"1s\" and \"30days\""));
@@ -69,32 +76,47 @@ fn filter(config: SessionConfig, capabilities: &Capabilities) -> Result<SessionF
                 "is required with session.secrets: sessions and principals are known by it across rotations",
             ));
         }
-        (secrets @ ([_] | [_, _]), Some(_)) => Some(Sealing { ring: Ring::new(secrets), ttl: ttl.as_secs() }),
+        (secrets @ ([_] | [_, _]), Some(_)) => {
+            Some(Sealing { ring: Ring::new(secrets), ttl: ttl.as_secs() })
+        }
         _ => {
-            return Err(ConfigError::new("secrets", "holds the current secret and, while rotating, the previous one"));
+            return Err(ConfigError::new(
+                "secrets",
+                "holds the current secret and, while rotating, the previous one",
+            ));
         }
     };
     if sealing.is_some() && !capabilities.clock {
         return Err(ConfigError::new("secrets", "need a clock to expire, and this host has none"));
     }
     if config.affinity != Affinity::Off && sealing.is_none() {
-        return Err(ConfigError::new("affinity", "needs session.secrets, which seal the replica into the session id"));
+        return Err(ConfigError::new(
+            "affinity",
+            "needs session.secrets, which seal the replica into the session id",
+        ));
     }
-    let principal_header = principal_header(config.principal_header, config.principal_header_trusted)?;
+    let principal_header =
+        principal_header(config.principal_header, config.principal_header_trusted)?;
     Ok(SessionFilter { sealing, export_key, principal_header, affinity: config.affinity })
 }
 
 fn principal_header(name: Option<String>, trusted: bool) -> Result<Option<String>, ConfigError> {
     let Some(name) = name else {
         return if trusted {
-            Err(ConfigError::new("principal_header", "is what principal_header_trusted is about, and is missing"))
+            Err(ConfigError::new(
+                "principal_header",
+                "is what principal_header_trusted is about, and is missing",
+            ))
         } else {
             Ok(None)
         };
     };
     let name = name.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(ConfigError::new("principal_header", "must be a header name of letters, digits and '-'"));
+        return Err(ConfigError::new(
+            "principal_header",
+            "must be a header name of letters, digits and '-'",
+        ));
     }
     if !trusted {
         return Err(ConfigError::new(

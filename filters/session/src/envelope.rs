@@ -39,7 +39,11 @@ pub(crate) struct Record {
 
 impl Record {
     /// The envelope, or `None` if the result would be longer than clients and gateways carry.
-    pub(crate) fn seal(&self, ring: &Ring, randomize: impl FnOnce(&mut [u8]) -> bool) -> Option<String> {
+    pub(crate) fn seal(
+        &self,
+        ring: &Ring,
+        randomize: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Option<String> {
         let plain = postcard::to_allocvec(self).ok()?;
         let sealed = ring.seal(&plain, PREFIX.as_bytes(), Ring::nonce(randomize)?)?;
         let mut text = PREFIX.to_owned();
@@ -59,7 +63,9 @@ impl Record {
 
 /// A session id as the specification allows it: visible ASCII, within our limit.
 pub(crate) fn session_id(value: &[u8]) -> Option<&str> {
-    let legal = !value.is_empty() && value.len() <= MAX_SESSION_ID && value.iter().all(u8::is_ascii_graphic);
+    let legal = !value.is_empty()
+        && value.len() <= MAX_SESSION_ID
+        && value.iter().all(u8::is_ascii_graphic);
     core::str::from_utf8(value).ok().filter(|_| legal)
 }
 

@@ -107,12 +107,15 @@ impl Filter for SessionFilter {
         let client = client_name(call);
         state.opening.era = Some(call.era);
         if call.method == Some("initialize") {
-            let version = call.message.and_then(|message| message.params.protocol_version.as_deref());
+            let version =
+                call.message.and_then(|message| message.params.protocol_version.as_deref());
             state.opening.version = cut(version.unwrap_or_default());
             state.opening.client = cut(client.unwrap_or_default());
         }
         let agent = caller.agent.as_deref().or(client).or(match &state.session {
-            Session::Sealed(record, _) => Some(record.client.as_str()).filter(|name| !name.is_empty()),
+            Session::Sealed(record, _) => {
+                Some(record.client.as_str()).filter(|name| !name.is_empty())
+            }
             Session::Plain(_) | Session::None => None,
         });
         state.opening.affinity = self.affinity(call, caller, environment, &state.session);

@@ -53,7 +53,9 @@ impl Ring {
     pub(crate) fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
         let nonce = XNonce::from(*nonce);
-        self.keys.iter().find_map(|key| key.decrypt(&nonce, Payload { msg: sealed, aad: context }).ok())
+        self.keys
+            .iter()
+            .find_map(|key| key.decrypt(&nonce, Payload { msg: sealed, aad: context }).ok())
     }
 
     /// A nonce filled by `randomize`.

@@ -45,7 +45,8 @@ fn packages() -> Result<Vec<Package>> {
         .iter()
         .filter(|package| !package["metadata"]["proxy-wasm"].is_null())
         .map(|package| {
-            let library = package["targets"][0]["name"].as_str().context("a module without a library")?;
+            let library =
+                package["targets"][0]["name"].as_str().context("a module without a library")?;
             let callbacks = package["metadata"]["proxy-wasm"]["callbacks"]
                 .as_array()
                 .with_context(|| format!("{library}: package.metadata.proxy-wasm.callbacks"))?;
@@ -69,7 +70,9 @@ fn link(path: &Path, callbacks: &[String]) -> Result<Vec<u8>> {
     let unneeded: Vec<_> = module
         .exports
         .iter()
-        .filter(|export| !RUNTIME_EXPORTS.contains(&export.name.as_str()) && !callbacks.contains(&export.name))
+        .filter(|export| {
+            !RUNTIME_EXPORTS.contains(&export.name.as_str()) && !callbacks.contains(&export.name)
+        })
         .map(walrus::Export::id)
         .collect();
     for export in unneeded {

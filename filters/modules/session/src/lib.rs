@@ -11,7 +11,10 @@ struct Session;
 impl Module for Session {
     type Filter = SessionFilter;
 
-    fn plan(configuration: &[u8], capabilities: &Capabilities) -> Result<Plan<SessionFilter>, ConfigError> {
+    fn plan(
+        configuration: &[u8],
+        capabilities: &Capabilities,
+    ) -> Result<Plan<SessionFilter>, ConfigError> {
         mcp_session::plan(configuration, capabilities)
     }
 }
