@@ -44,7 +44,7 @@ pub struct Exchange<S> {
 
 #[derive(Debug)]
 enum Phase {
-    /// The body decides; what identification refused is said once the body named the request.
+    /// The body decides; what the head was refused for is said once the body named the request.
     AwaitingBody { mirror: Mirror, refused: Option<Refusal> },
     /// An MCP request went upstream.
     Forwarded,
@@ -111,7 +111,7 @@ impl<F: Filter> Pipeline<F> {
         };
         let identified =
             self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
-        let refused = match (identified, verb) {
+        let mut refused = match (identified, verb) {
             (Err(refusal), Verb::Get | Verb::Delete) => {
                 return self.refuse_at_head(exchange, edits, &refusal);
             }
@@ -125,9 +125,14 @@ impl<F: Filter> Pipeline<F> {
         if refused.is_none()
             && let Some(call) = self.call_from_head(verb, &mirror)
         {
-            let mut step = self.authorize(&mut exchange, &call, None, environment);
-            step.edits.splice(0..0, edits);
-            return (exchange, step);
+            match self.authorize(&mut exchange, &call, None, environment) {
+                Ok(mut step) => {
+                    step.edits.splice(0..0, edits);
+                    return (exchange, step);
+                }
+                Err(refusal) if verb == Verb::Post => refused = Some(refusal),
+                Err(refusal) => return self.refuse_at_head(exchange, edits, &refusal),
+            }
         }
         exchange.phase = Phase::AwaitingBody { mirror, refused };
         if has_body {
@@ -160,16 +165,14 @@ impl<F: Filter> Pipeline<F> {
                     .as_ref()
                     .map_or(Addressee::Unknown, |id| Addressee::Request(id.token()));
                 let call = unread(mirror.claim().era());
-                return self.refuse(exchange, &Refusal::from(error), addressee, &call);
+                let refusal = refused.unwrap_or_else(|| Refusal::from(error));
+                return self.refuse(exchange, &refusal, addressee, &call);
             }
             Ok(Body::Batch(messages)) => match self.check_batch(&mirror, messages) {
                 Err(refusal) => {
-                    return self.refuse(
-                        exchange,
-                        &refusal,
-                        Addressee::Unknown,
-                        &unread(Era::Legacy),
-                    );
+                    let call = unread(Era::Legacy);
+                    let refusal = refused.unwrap_or(refusal);
+                    return self.refuse(exchange, &refusal, Addressee::Unknown, &call);
                 }
                 Ok(()) => (unread(Era::Legacy), messages.as_slice()),
             },
@@ -187,9 +190,9 @@ impl<F: Filter> Pipeline<F> {
         if let Some(refusal) = refused {
             return self.refuse(exchange, &refusal, addressee, &call);
         }
-        let disagreement = messages.iter().find_map(|message| {
-            agreement::check(&mirror, message, &self.admission.versions).err()
-        });
+        let disagreement = messages
+            .iter()
+            .find_map(|message| agreement::check(&mirror, message, &self.admission.versions).err());
         match disagreement {
             Some(refusal) if self.admission.validation != Validation::LogOnly => {
                 self.refuse(exchange, &refusal, addressee, &call)
@@ -197,6 +200,7 @@ impl<F: Filter> Pipeline<F> {
             disagreement => {
                 let noticed = disagreement.map(|refusal| refusal.reason);
                 self.authorize(exchange, &call, noticed, environment)
+                    .unwrap_or_else(|refusal| self.refuse(exchange, &refusal, addressee, &call))
             }
         }
     }
@@ -267,18 +271,12 @@ impl<F: Filter> Pipeline<F> {
         call: &Call<'_>,
         noticed: Option<Reason>,
         environment: &mut dyn Environment,
-    ) -> Step {
-        match self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state) {
-            Ok(edits) => {
-                exchange.phase = Phase::Forwarded;
-                let outcome = noticed.map_or(Outcome::Forwarded, Outcome::Noticed);
-                Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) }
-            }
-            Err(refusal) => {
-                let addressee = call.message.map_or(Addressee::Unknown, addressee);
-                self.refuse(exchange, &refusal, addressee, call)
-            }
-        }
+    ) -> Result<Step, Refusal> {
+        let edits =
+            self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state)?;
+        exchange.phase = Phase::Forwarded;
+        let outcome = noticed.map_or(Outcome::Forwarded, Outcome::Noticed);
+        Ok(Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) })
     }
 
     fn refuse_at_head(
