@@ -341,29 +341,33 @@ fn notifications_and_responses() {
 }
 
 #[test]
-fn a_version_is_refused_with_what_is_supported_and_what_was_asked_for() {
-    let spoken = [Version::V2025_11_25, Version::V2026_07_28];
-    let supported = json!(["2025-11-25", "2026-07-28"]);
-    let asked = |headers: &[Field<'_>], body: &str| {
-        let refusal = check(&mirror(headers), &single(body), &spoken).expect_err("refused");
-        error(&refusal)
-    };
+fn a_version_is_refused_with_what_to_retry_with_and_what_was_asked_for() {
+    let (march, november, modern) =
+        (Version::V2025_03_26, Version::V2025_11_25, Version::V2026_07_28);
+    let call = weather();
+    let list = request("tools/list", "");
+    let unknown = request("tools/list", &meta("v999"));
     let legacy = [("mcp-protocol-version", "2025-06-18")];
-    assert_eq!(
-        asked(&legacy, &request("tools/list", "")),
-        json!({
+    let v999 = [("mcp-protocol-version", "v999"), LIST];
+    let latest = [VERSION, CALL, NAME];
+    // Versions that open with a handshake are offered only where there is no other.
+    let cases: &[(&[Version], &[Field<'_>], &str, Value, &str)] = &[
+        (&[november, modern], &v999, &unknown, json!(["2026-07-28"]), "v999"),
+        (&[november, modern], &legacy, &list, json!(["2026-07-28"]), "2025-06-18"),
+        (&[modern], &legacy, &list, json!(["2026-07-28"]), "2025-06-18"),
+        (&[march, november], &legacy, &list, json!(["2025-03-26", "2025-11-25"]), "2025-06-18"),
+        (&[march, november], &v999, &unknown, json!(["2025-03-26", "2025-11-25"]), "v999"),
+        (&[november], &latest, &call, json!(["2025-11-25"]), "2026-07-28"),
+    ];
+    for (spoken, headers, body, supported, requested) in cases {
+        let refusal = check(&mirror(headers), &single(body), spoken).expect_err(body);
+        let expect = json!({
             "code": -32022,
             "message": UNSUPPORTED,
-            "data": { "supported": supported, "requested": "2025-06-18" },
-        })
-    );
-    let v999 = [("mcp-protocol-version", "v999"), LIST];
-    let data = asked(&v999, &request("tools/list", &meta("v999")));
-    assert_eq!(data.get("data"), Some(&json!({ "supported": supported, "requested": "v999" })));
-    let modern_only = check(&mirror(&legacy), &single(&request("tools/list", "")), &spoken[1..]);
-    assert!(modern_only.is_err());
-    let modern = check(&mirror(&[VERSION, CALL, NAME]), &single(&weather()), &spoken[..1]);
-    assert!(modern.is_err(), "a known version that is not spoken here");
+            "data": { "supported": supported, "requested": requested },
+        });
+        assert_eq!(error(&refusal), expect, "{spoken:?}");
+    }
 }
 
 #[test]
