@@ -17,12 +17,12 @@ demo: wasm ## drive a real MCP server through Envoy with our filter, and show wh
 	@cd tests && PYTHONPATH=. ../.tools/venv/bin/python demo/demo.py
 
 test: ## set up and run every test there is
-	@.ci/phases
+	@tests/run.sh
 
 setup: ## install what the tests need into .tools/
 	@tests/setup.sh
 
-lint: ## formatting, clippy, dependency directions
+lint: ## formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 
@@ -30,8 +30,8 @@ fmt: ## format the code
 	cargo fmt --all
 
 test-core: ## unit tests, natively and (the core crate) in WebAssembly under Node
-	cargo test --quiet --locked -p mcp-core -p mcp-session -p mcp-harness
-	@filters/modules/wasm.sh test mcp-core
+	cargo test --quiet --locked -p mcp-core -p mcp-host -p mcp-session -p mcp-harness
+	@filters/modules/wasm.sh test mcp-core --lib
 
 test-modules: wasm ## the built modules in the harness, under both host profiles
 	cargo test --quiet --locked -p mcp-tests
