@@ -90,7 +90,9 @@ impl LogLevel {
 /// Header maps a host call can name.
 pub(crate) mod map {
     pub(crate) const REQUEST_HEADERS: i64 = 0;
+    pub(crate) const REQUEST_TRAILERS: i64 = 1;
     pub(crate) const RESPONSE_HEADERS: i64 = 2;
+    pub(crate) const RESPONSE_TRAILERS: i64 = 3;
     pub(crate) const CALL_RESPONSE_HEADERS: i64 = 6;
     pub(crate) const CALL_RESPONSE_TRAILERS: i64 = 7;
 }

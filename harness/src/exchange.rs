@@ -42,8 +42,10 @@ pub struct Request {
     pub target: Vec<u8>,
     /// Fields in order, `host` among them.
     pub headers: Headers,
-    /// The body as it arrives, chunk by chunk; empty for none.
+    /// The body as it arrives, chunk by chunk; empty for none (or for trailers alone).
     pub chunks: Vec<Vec<u8>>,
+    /// Fields after the body; empty for none.
+    pub trailers: Headers,
 }
 
 impl Request {
@@ -55,6 +57,7 @@ impl Request {
             target: target.into(),
             headers: [("host", "gateway.test")].into_iter().collect(),
             chunks: Vec::new(),
+            trailers: Headers::new(),
         }
     }
 
@@ -80,14 +83,16 @@ pub struct Response {
     pub status: u16,
     /// Fields in order.
     pub headers: Headers,
-    /// The body as it arrives, chunk by chunk; empty for none.
+    /// The body as it arrives, chunk by chunk; empty for none (or for trailers alone).
     pub chunks: Vec<Vec<u8>>,
+    /// Fields after the body; empty for none.
+    pub trailers: Headers,
 }
 
 impl Response {
     /// A response without body.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Headers::new(), chunks: Vec::new() }
+        Self { status, headers: Headers::new(), chunks: Vec::new(), trailers: Headers::new() }
     }
 
     /// The same with one more field.
@@ -119,6 +124,8 @@ pub struct Exchange {
     pub response: Response,
     /// Property values by path, segments joined by NUL.
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// A filter before ours has answered already: the response is its, and nothing goes upstream.
+    pub answered_before: bool,
 }
 
 impl Exchange {
@@ -129,7 +136,7 @@ impl Exchange {
 
     /// An exchange whose upstream answers so.
     pub fn with(request: Request, response: Response) -> Self {
-        Self { request, response, properties: BTreeMap::new() }
+        Self { request, response, properties: BTreeMap::new(), answered_before: false }
     }
 }
 
@@ -223,6 +230,8 @@ pub struct UpstreamRequest {
     pub headers: Headers,
     /// The body, in the chunks in which it was passed on.
     pub chunks: Vec<Vec<u8>>,
+    /// Fields after the body.
+    pub trailers: Headers,
     /// Whether the end of the body came.
     pub complete: bool,
 }

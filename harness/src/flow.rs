@@ -9,12 +9,18 @@ use crate::vm::{Failure, Vm};
 pub(crate) trait Flow {
     /// The request's head arrived; `end` when no body follows.
     fn request_head(&mut self, vm: &mut Vm, end: bool);
+    /// Instead of [`Self::request_head`]: a filter before ours answered the request.
+    fn answered_before(&mut self, vm: &mut Vm, response: &Response);
     /// Bytes of the request's body arrived.
     fn request_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool);
+    /// The request ends with trailers.
+    fn request_trailers(&mut self, vm: &mut Vm, fields: &Headers);
     /// The upstream's response began; `end` when no body follows.
     fn response_head(&mut self, vm: &mut Vm, response: &Response, end: bool);
     /// Bytes of the upstream's response arrived.
     fn response_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool);
+    /// The response ends with trailers.
+    fn response_trailers(&mut self, vm: &mut Vm, fields: &Headers);
     /// Callbacks not of this exchange ran (a call's answer, a tick): carry out what they asked.
     fn resume(&mut self, vm: &mut Vm);
     /// Such a callback did not return.
@@ -72,7 +78,7 @@ impl Record {
         });
     }
 
-    pub(crate) fn to_upstream(&mut self, chunk: &[u8], end: bool) {
+    pub(crate) fn pass_upstream(&mut self, chunk: &[u8], end: bool) {
         if let Some(upstream) = &mut self.upstream {
             if !chunk.is_empty() {
                 upstream.chunks.push(chunk.to_vec());
@@ -81,7 +87,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn to_client(&mut self, chunk: &[u8], end: bool) {
+    pub(crate) fn pass_to_client(&mut self, chunk: &[u8], end: bool) {
         if let Some(client) = &mut self.client {
             if !chunk.is_empty() {
                 client.response.chunks.push(chunk.to_vec());
@@ -94,8 +100,19 @@ impl Record {
         }
     }
 
+    pub(crate) fn trailers(&mut self, to_upstream: bool, fields: Option<Headers>) {
+        let fields = fields.unwrap_or_default();
+        if to_upstream {
+            if let Some(upstream) = &mut self.upstream {
+                upstream.trailers = fields;
+            }
+        } else if let Some(client) = &mut self.client {
+            client.response.trailers = fields;
+        }
+    }
+
     pub(crate) fn client_head(&mut self, status: u16, headers: Headers) {
-        let response = Response { status, headers, chunks: Vec::new() };
+        let response = Response { headers, ..Response::new(status) };
         self.client = Some(ClientResponse { response, complete: false });
     }
 

@@ -2,79 +2,25 @@
 //! turns the clock.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::apisix::ApisixFlow;
 use crate::envoy::EnvoyFlow;
-use crate::exchange::{ClientResponse, Exchange, Outcome, Response, Transcript, UpstreamRequest};
+use crate::exchange::{
+    ClientResponse, Exchange, Outcome, Request, Response, Transcript, UpstreamRequest,
+};
 use crate::flow::{Flow, Record};
+use crate::headers::Headers;
 use crate::metrics::Metrics;
 use crate::module::{LoadError, Module};
+use crate::options::{FailurePolicy, Options};
 use crate::profile::Profile;
 use crate::services::{ServiceAnswer, Services};
-use crate::state::State;
 use crate::vm::{Failure, Vm};
+use crate::worker::Worker;
 use crate::world::{HostCall, Journal, LogLine, Nanos, Queues, Random, SharedData, World};
-
-/// What Envoy does once a virtual machine has trapped. APISIX has no such choice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FailurePolicy {
-    /// `FAIL_CLOSED`: every request gets 503.
-    #[default]
-    FailClosed,
-    /// `FAIL_RELOAD`: the next request gets a new virtual machine.
-    FailReload,
-    /// `FAIL_OPEN`: requests pass without the filter.
-    FailOpen,
-}
-
-/// How a host is set up.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The plugin's configuration, as the module reads it.
-    pub configuration: Vec<u8>,
-    /// The virtual machine's configuration (Envoy).
-    pub vm_configuration: Vec<u8>,
-    /// The plugin's name.
-    pub plugin_name: String,
-    /// How many workers, each with its own virtual machine; at least one.
-    pub workers: usize,
-    /// Where the clock starts, since the Unix epoch.
-    pub start: Duration,
-    /// From what the randomness that modules get is drawn.
-    pub seed: u64,
-    /// Envoy's `failure_policy`.
-    pub failure_policy: FailurePolicy,
-    /// Envoy's `allow_on_headers_stop_iteration`.
-    pub allow_on_headers_stop_iteration: bool,
-    /// How much virtual time an exchange may wait before it counts as hanging.
-    pub patience: Duration,
-    /// Scripted HTTP services by cluster name or `host[:port]`.
-    pub services: BTreeMap<Vec<u8>, Vec<ServiceAnswer>>,
-    /// What foreign functions return, by name (Envoy).
-    pub foreign_functions: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl Default for Options {
-    /// One worker, no configuration, `allow_on_headers_stop_iteration`, 1 January 2026.
-    fn default() -> Self {
-        Self {
-            configuration: Vec::new(),
-            vm_configuration: Vec::new(),
-            plugin_name: "filter".to_owned(),
-            workers: 1,
-            start: Duration::from_secs(1_767_225_600),
-            seed: 1,
-            failure_policy: FailurePolicy::default(),
-            allow_on_headers_stop_iteration: true,
-            patience: Duration::from_secs(120),
-            services: BTreeMap::new(),
-            foreign_functions: BTreeMap::new(),
-        }
-    }
-}
 
 /// Names an exchange between its first and its last step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,16 +37,6 @@ pub struct Host {
     next_exchange: usize,
     told: Told,
     load_time: Duration,
-}
-
-struct Worker {
-    vm: Vm,
-    /// Counts virtual machines, as those before this one are gone.
-    generation: usize,
-    root: u32,
-    configured: bool,
-    next_context: u32,
-    free_contexts: BTreeSet<u32>,
 }
 
 struct Open {
@@ -174,16 +110,19 @@ impl Host {
     /// request; while the filter holds something back, the clock is turned to whatever comes next.
     pub fn exchange(&mut self, worker: usize, exchange: &Exchange) -> Transcript {
         let id = self.open(worker, exchange);
-        let chunks = &exchange.request.chunks;
+        let Request { chunks, trailers, .. } = &exchange.request;
         for (index, chunk) in chunks.iter().enumerate() {
-            self.request_body(id, chunk, index + 1 == chunks.len());
+            self.request_body(id, chunk, trailers.is_empty() && index + 1 == chunks.len());
         }
+        self.request_trailers(id, trailers);
         if self.wait_for_upstream(id) {
             let response = &exchange.response;
             self.response_head(id, response);
-            for (index, chunk) in response.chunks.iter().enumerate() {
-                self.response_body(id, chunk, index + 1 == response.chunks.len());
+            let Response { chunks, trailers, .. } = response;
+            for (index, chunk) in chunks.iter().enumerate() {
+                self.response_body(id, chunk, trailers.is_empty() && index + 1 == chunks.len());
             }
+            self.response_trailers(id, trailers);
         }
         self.finish(id)
     }
@@ -203,28 +142,49 @@ impl Host {
         let record = Record::new(context, worker_state.root);
         let vm = &mut worker_state.vm;
         let mut flow: Box<dyn Flow> = match self.profile {
-            Profile::Envoy => Box::new(EnvoyFlow::new(
-                vm,
-                record,
-                exchange,
-                self.options.failure_policy,
-                self.options.allow_on_headers_stop_iteration,
-            )),
-            Profile::Apisix => Box::new(ApisixFlow::new(vm, record, exchange, configured)),
+            Profile::Envoy => {
+                let settings = self.options.envoy.clone();
+                Box::new(EnvoyFlow::new(vm, record, exchange, settings))
+            }
+            Profile::Apisix => Box::new(ApisixFlow::new(vm, record, exchange, configured.clone())),
         };
-        flow.request_head(vm, exchange.request.chunks.is_empty());
+        if exchange.answered_before {
+            flow.answered_before(vm, &exchange.response);
+        } else {
+            let request = &exchange.request;
+            let end = request.chunks.is_empty() && request.trailers.is_empty();
+            flow.request_head(vm, end);
+        }
+        // A refused configuration is tried again for the response, and refused again.
+        if configured.is_err() {
+            let _ = worker_state.configure(&self.options);
+        }
         let generation = worker_state.generation;
         let open = Open { worker, generation, flow, since, told };
         let id = self.next_exchange;
         self.next_exchange += 1;
         self.open.insert(id, open);
-        self.deliver_queues();
+        self.settle();
         ExchangeId(id)
     }
 
     /// Bytes of the request's body arrive.
     pub fn request_body(&mut self, id: ExchangeId, chunk: &[u8], end: bool) {
         self.step(id, |flow, vm| flow.request_body(vm, chunk, end));
+    }
+
+    /// The request ends with these trailers, if any.
+    pub fn request_trailers(&mut self, id: ExchangeId, fields: &Headers) {
+        if !fields.is_empty() {
+            self.step(id, |flow, vm| flow.request_trailers(vm, fields));
+        }
+    }
+
+    /// The response ends with these trailers, if any.
+    pub fn response_trailers(&mut self, id: ExchangeId, fields: &Headers) {
+        if !fields.is_empty() {
+            self.step(id, |flow, vm| flow.response_trailers(vm, fields));
+        }
     }
 
     /// Turns the clock, if need be, until the upstream has the whole request; `false` when the
@@ -235,7 +195,8 @@ impl Host {
 
     /// The upstream begins its response; a body follows if the response has chunks.
     pub fn response_head(&mut self, id: ExchangeId, response: &Response) {
-        self.step(id, |flow, vm| flow.response_head(vm, response, response.chunks.is_empty()));
+        let end = response.chunks.is_empty() && response.trailers.is_empty();
+        self.step(id, |flow, vm| flow.response_head(vm, response, end));
     }
 
     /// Bytes of the upstream's response arrive.
@@ -355,52 +316,9 @@ impl Host {
 
     // --- inside ---
 
-    fn load(&mut self, worker: usize, generation: usize) -> Result<Worker, LoadError> {
-        let rules = self.profile.rules();
-        let state = State {
-            rules,
-            world: Rc::clone(&self.world),
-            worker,
-            plugin_name: self.options.plugin_name.clone(),
-            plugin_configuration: self.options.configuration.clone().into(),
-            vm_configuration: self.options.vm_configuration.clone().into(),
-            memory: None,
-            allocate: None,
-            callback: "start",
-            context: 0,
-            effective_context: None,
-            request: None,
-            contexts: BTreeSet::new(),
-            streams: BTreeMap::new(),
-            tick: None,
-            open_calls: Vec::new(),
-            next_token: rules.first_token,
-            call_answer: None,
-        };
-        let vm = Vm::new(&self.module, state)?;
-        let mut loaded = Worker {
-            vm,
-            generation,
-            root: 0,
-            configured: false,
-            next_context: 1,
-            free_contexts: BTreeSet::new(),
-        };
-        if rules.configure_at_load {
-            loaded.configure(&self.options).map_err(|problem| LoadError::Start {
-                host: self.profile.name(),
-                callback: "proxy_on_configure",
-                problem: self.with_log(problem),
-            })?;
-        }
-        Ok(loaded)
-    }
-
-    fn with_log(&self, mut problem: String) -> String {
-        for line in &self.world.borrow().journal.log {
-            problem.push_str(&format!("\n  {}: {}", line.level.word(), line.text));
-        }
-        problem
+    fn load(&self, worker: usize, generation: usize) -> Result<Worker, LoadError> {
+        let (module, options) = (&self.module, &self.options);
+        Worker::load(module, self.profile, options, &self.world, worker, generation)
     }
 
     /// Gives a worker a new virtual machine where the host would: Envoy by its failure policy,
@@ -409,7 +327,7 @@ impl Host {
         let dead = match self.profile {
             Profile::Envoy => {
                 self.workers[worker].vm.trapped
-                    && self.options.failure_policy == FailurePolicy::FailReload
+                    && self.options.envoy.failure_policy == FailurePolicy::FailReload
             }
             Profile::Apisix => self.workers[worker].vm.crashed,
         };
@@ -428,7 +346,7 @@ impl Host {
                 step(open.flow.as_mut(), &mut worker.vm);
             }
         }
-        self.deliver_queues();
+        self.settle();
     }
 
     /// Turns the clock until the exchange ended, or it is `enough`, which it then says, or nothing
@@ -449,15 +367,7 @@ impl Host {
     }
 
     fn next_event(&mut self) -> Option<Nanos> {
-        let mut next = None;
-        for worker in self.workers.iter_mut().filter(|worker| worker.vm.is_running()) {
-            let state = worker.vm.state();
-            let calls = state.open_calls.iter().map(|call| call.due);
-            let ticks = state.tick.iter().map(|tick| tick.due);
-            let earliest = calls.chain(ticks).filter(|due| *due < Nanos::MAX).min();
-            next = [next, earliest].into_iter().flatten().min();
-        }
-        next
+        self.workers.iter_mut().filter_map(Worker::next_due).min()
     }
 
     /// Lets everything due at this time happen, worker by worker.
@@ -469,7 +379,20 @@ impl Host {
                 self.after_root_callback(index, result);
             }
         }
+        self.settle();
+    }
+
+    /// Whatever follows at once from a step: queues tell of what they got, and a crash takes down
+    /// every exchange of its worker.
+    fn settle(&mut self) {
         self.deliver_queues();
+        for open in self.open.values_mut() {
+            let worker = &self.workers[open.worker];
+            if worker.vm.crashed && open.generation == worker.generation {
+                let why = "the worker died serving another request".to_owned();
+                open.flow.record().end(Outcome::Crash { why });
+            }
+        }
     }
 
     /// A callback of the plugin itself ran: exchanges it touched go on, or fail with it.
@@ -508,70 +431,5 @@ impl Host {
                 worker.free_contexts.insert(open.flow.record().context);
             }
         }
-    }
-}
-
-impl Worker {
-    /// A context id for an exchange.
-    fn context(&mut self) -> u32 {
-        self.free_contexts.pop_first().unwrap_or_else(|| {
-            self.next_context += 1;
-            self.next_context - 1
-        })
-    }
-
-    /// Creates the plugin's context and shows it its configuration, once it succeeds.
-    fn configure(&mut self, options: &Options) -> Result<(), String> {
-        if self.configured {
-            return Ok(());
-        }
-        let vm_start = self.vm.state().rules.vm_start;
-        let root = self.context();
-        self.vm.state().contexts.insert(root);
-        self.root = root;
-        let text = |failure: Failure| failure.to_string();
-        self.vm.call("proxy_on_context_create", root, None, &[root, 0]).map_err(text)?;
-        let size = options.vm_configuration.len() as u32;
-        if vm_start
-            && self.vm.call("proxy_on_vm_start", root, None, &[root, size]).map_err(text)?
-                == Some(0)
-        {
-            return Err("proxy_on_vm_start refused".to_owned());
-        }
-        let size = options.configuration.len() as u32;
-        if self.vm.call("proxy_on_configure", root, None, &[root, size]).map_err(text)? == Some(0) {
-            return Err("the configuration was refused".to_owned());
-        }
-        self.configured = true;
-        Ok(())
-    }
-
-    /// Runs one callback that is due: first answers of calls, in the order in which they came,
-    /// then the tick.
-    fn next_callback(&mut self, due: Nanos) -> Option<Result<(), Failure>> {
-        if !self.vm.is_running() {
-            return None;
-        }
-        let root = self.root;
-        let state = self.vm.state();
-        let calls = state.open_calls.iter().enumerate();
-        let first = calls.filter(|(_, call)| call.due <= due).min_by_key(|(_, call)| call.due);
-        if let Some((index, _)) = first {
-            let call = state.open_calls.remove(index);
-            let (headers, size) = match &call.answer {
-                Some((headers, body)) => (headers.len() as u32, body.len() as u32),
-                None => (0, 0),
-            };
-            state.call_answer = call.answer;
-            let arguments = [root, call.token, headers, size, 0];
-            let name = "proxy_on_http_call_response";
-            let result = self.vm.call(name, root, call.stream, &arguments);
-            self.vm.state().call_answer = None;
-            return Some(result.map(drop));
-        }
-        let now = state.world().now;
-        let tick = state.tick.as_mut().filter(|tick| tick.due <= due)?;
-        tick.due = now.saturating_add(tick.period.as_nanos() as Nanos);
-        Some(self.vm.call("proxy_on_tick", root, None, &[root]).map(drop))
     }
 }

@@ -24,11 +24,13 @@ mod headers;
 mod host;
 mod metrics;
 mod module;
+mod options;
 mod profile;
 mod script;
 mod services;
 mod state;
 mod vm;
+mod worker;
 mod world;
 
 pub use abi::{LogLevel, Status};
@@ -36,8 +38,9 @@ pub use exchange::{
     ClientResponse, Exchange, Outcome, Request, Response, Transcript, UpstreamRequest, Version,
 };
 pub use headers::Headers;
-pub use host::{ExchangeId, FailurePolicy, Host, Options};
+pub use host::{ExchangeId, Host};
 pub use module::{LoadError, Module, Symbol};
+pub use options::{EnvoyOptions, FailurePolicy, Options};
 pub use profile::Profile;
 pub use script::{ExchangeReport, Failure, Report, SyntaxError, Unmet, run_file, run_text};
 pub use services::{ServiceAnswer, ServiceCall};

@@ -75,6 +75,8 @@ pub(crate) struct Message {
     pub(crate) visible: bool,
     /// The body bytes that buffer calls show now.
     pub(crate) body: Option<Vec<u8>>,
+    /// Trailers, from when they came until they passed.
+    pub(crate) trailers: Option<Headers>,
 }
 
 /// What the guest asked for during a callback, to be carried out after it.

@@ -116,7 +116,7 @@ impl Vm {
     /// Whether callbacks are still made: Envoy makes none after a trap.
     pub(crate) fn is_running(&self) -> bool {
         let stops_at_trap = self.store.data().rules.trap_stops_callbacks;
-        !self.crashed && !(self.trapped && stops_at_trap)
+        !(self.crashed || self.trapped && stops_at_trap)
     }
 
     /// Size of the guest's memory, in pages of 64 KiB.

@@ -30,7 +30,7 @@ pub(super) fn envoy_set(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer 
     let body = match arguments[0] {
         buffer::REQUEST_BODY => stream.request.body.as_mut(),
         buffer::RESPONSE_BODY => stream.response.body.as_mut(),
-        0..=buffer::LAST => None,
+        kind if (0..=buffer::LAST).contains(&kind) => None,
         _ => return Err(Status::BadArgument.into()),
     };
     let body = body.ok_or(Status::NotFound)?;
@@ -55,7 +55,7 @@ fn envoy_buffer(guest: &mut Guest<'_, '_>, kind: i64) -> Result<Vec<u8>, Fault> 
         buffer::CALL_RESPONSE_BODY => state.call_answer.as_ref().map(|(_, body)| body.clone()),
         buffer::REQUEST_BODY => state.stream().and_then(|stream| stream.request.body.clone()),
         buffer::RESPONSE_BODY => state.stream().and_then(|stream| stream.response.body.clone()),
-        0..=buffer::LAST => None,
+        kind if (0..=buffer::LAST).contains(&kind) => None,
         _ => return Err(Status::BadArgument.into()),
     };
     Ok(bytes.ok_or(Status::NotFound)?)

@@ -34,9 +34,9 @@ pub(super) fn pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
 pub(super) fn set_pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let bytes = guest.text(arguments[1], arguments[2])?;
     let pairs = Headers::from_pairs(&bytes).unwrap_or_default();
-    let message = written(guest, arguments[0])?;
-    message.headers = Headers::new();
-    pairs.iter().for_each(|(name, value)| append(&mut message.headers, name, value));
+    let headers = written(guest, arguments[0])?;
+    *headers = Headers::new();
+    pairs.iter().for_each(|(name, value)| append(headers, name, value));
     Ok(())
 }
 
@@ -51,20 +51,20 @@ pub(super) fn value(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
 pub(super) fn replace(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let name = guest.text(arguments[1], arguments[2])?;
     let value = guest.text(arguments[3], arguments[4])?;
-    written(guest, arguments[0])?.headers.set(&canonical(&name), &value);
+    written(guest, arguments[0])?.set(&canonical(&name), &value);
     Ok(())
 }
 
 pub(super) fn add(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let name = guest.text(arguments[1], arguments[2])?;
     let value = guest.text(arguments[3], arguments[4])?;
-    append(&mut written(guest, arguments[0])?.headers, &name, &value);
+    append(written(guest, arguments[0])?, &name, &value);
     Ok(())
 }
 
 pub(super) fn remove(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let name = guest.text(arguments[1], arguments[2])?;
-    written(guest, arguments[0])?.headers.remove(&canonical(&name));
+    written(guest, arguments[0])?.remove(&canonical(&name));
     Ok(())
 }
 
@@ -95,20 +95,25 @@ fn read(guest: &mut Guest<'_, '_>, kind: i64) -> Result<Option<Headers>, Fault> 
     Ok(match kind {
         map::REQUEST_HEADERS => state.stream().and_then(|stream| shown(&stream.request)),
         map::RESPONSE_HEADERS => state.stream().and_then(|stream| shown(&stream.response)),
+        map::REQUEST_TRAILERS => state.stream().and_then(|s| s.request.trailers.clone()),
+        map::RESPONSE_TRAILERS => state.stream().and_then(|s| s.response.trailers.clone()),
         map::CALL_RESPONSE_HEADERS => {
             state.call_answer.as_ref().map(|(headers, _)| headers.clone())
         }
-        0..=map::CALL_RESPONSE_TRAILERS => None,
+        kind if (0..=map::CALL_RESPONSE_TRAILERS).contains(&kind) => None,
         _ => return Err(Status::BadArgument.into()),
     })
 }
 
-fn written<'g>(guest: &'g mut Guest<'_, '_>, kind: i64) -> Result<&'g mut Message, Fault> {
+fn written<'g>(guest: &'g mut Guest<'_, '_>, kind: i64) -> Result<&'g mut Headers, Fault> {
     let stream = guest.stream()?;
-    let message = match kind {
-        map::REQUEST_HEADERS => &mut stream.request,
-        map::RESPONSE_HEADERS => &mut stream.response,
-        _ => return Err(Status::BadArgument.into()),
+    let shown = |message: &'g mut Message| message.visible.then_some(&mut message.headers);
+    let headers = match kind {
+        map::REQUEST_HEADERS => shown(&mut stream.request),
+        map::RESPONSE_HEADERS => shown(&mut stream.response),
+        map::REQUEST_TRAILERS => stream.request.trailers.as_mut(),
+        map::RESPONSE_TRAILERS => stream.response.trailers.as_mut(),
+        _ => None,
     };
-    if message.visible { Ok(message) } else { Err(Status::BadArgument.into()) }
+    Ok(headers.ok_or(Status::BadArgument)?)
 }

@@ -8,6 +8,7 @@
 //! >> after 2s                 a chunk ends here; the next comes 2 s later
 //! > 1}
 //! >> every 1                  from here on, chunks of one byte
+//! >> trailers                 from here on, fields again
 //! ```
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(super) struct Message {
     pub(super) start: Template,
     fields: Vec<(Template, Template)>,
     parts: Vec<Part>,
+    trailers: Option<Vec<(Template, Template)>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,8 @@ impl Message {
             return Err((0, "a message without lines".to_owned()));
         };
         let start = Template::parse(start.trim()).map_err(|problem| (line, problem))?;
-        let mut message = Self { line, start, fields: Vec::new(), parts: Vec::new() };
+        let mut message =
+            Self { line, start, fields: Vec::new(), parts: Vec::new(), trailers: None };
         for &(number, text) in rest {
             message.take(sign, text).map_err(|problem| (number, problem))?;
         }
@@ -54,6 +57,13 @@ impl Message {
 
     fn take(&mut self, sign: char, text: &str) -> Result<(), String> {
         let mark = text.strip_prefix(sign);
+        if let Some(trailers) = &mut self.trailers {
+            if mark.is_some() {
+                return Err("a chunk mark after the trailers began".to_owned());
+            }
+            trailers.extend(fields(text)?);
+            return Ok(());
+        }
         match (self.parts.last_mut(), mark) {
             (None, None) if text.trim().is_empty() => {
                 self.parts.push(Part { after: Duration::ZERO, every: None, lines: Vec::new() });
@@ -63,20 +73,13 @@ impl Message {
             (Some(part), None) => {
                 part.lines.push(Template::parse(text.strip_prefix(' ').unwrap_or(text))?);
             }
+            (Some(_), Some(mark)) if mark.trim() == "trailers" => self.trailers = Some(Vec::new()),
             (Some(_), Some(mark)) => {
                 let part = chunk_mark(mark.trim())?;
                 self.parts.push(part);
             }
         }
         Ok(())
-    }
-
-    pub(super) fn headers(&self, captures: &Captures) -> Result<Headers, String> {
-        let mut headers = Headers::new();
-        for (name, value) in &self.fields {
-            headers.add(name.fill(captures)?, value.fill(captures)?);
-        }
-        Ok(headers)
     }
 
     /// The body's chunks; marks that say nothing but how to cut make no chunk of their own.
@@ -95,6 +98,10 @@ impl Message {
         Ok(chunks)
     }
 
+    fn trailers(&self, captures: &Captures) -> Result<Headers, String> {
+        filled(self.trailers.as_deref().unwrap_or_default(), captures)
+    }
+
     /// The request; what every client sends unasked is added where it is missing: `host` (not in
     /// HTTP/1.0), and the framing of the body (not in HTTP/2).
     pub(super) fn request(
@@ -111,7 +118,7 @@ impl Message {
             _ => return Err("a request begins METHOD TARGET [HTTP/1.0|HTTP/1.1|HTTP/2]".to_owned()),
         };
         let chunks = self.chunks(captures)?;
-        let mut headers = self.headers(captures)?;
+        let mut headers = filled(&self.fields, captures)?;
         if headers.get("host").is_none() && version != Version::Http10 {
             headers.add("host", "gateway.test");
         }
@@ -124,6 +131,7 @@ impl Message {
             target: target.to_vec(),
             headers,
             chunks: chunks.iter().map(|(_, chunk)| chunk.clone()).collect(),
+            trailers: self.trailers(captures)?,
         };
         Ok((request, chunks))
     }
@@ -139,11 +147,20 @@ impl Message {
         let status = status.filter(|status| (100..=999).contains(status));
         let status = status.ok_or("a response begins [HTTP/1.1] STATUS [REASON]")?;
         let chunks = self.chunks(captures)?;
-        let mut headers = self.headers(captures)?;
+        let mut headers = filled(&self.fields, captures)?;
         frame(&mut headers, &chunks);
         let bytes = chunks.iter().map(|(_, chunk)| chunk.clone()).collect();
-        Ok((Response { status, headers, chunks: bytes }, chunks))
+        let trailers = self.trailers(captures)?;
+        Ok((Response { status, headers, chunks: bytes, trailers }, chunks))
     }
+}
+
+fn filled(fields: &[(Template, Template)], captures: &Captures) -> Result<Headers, String> {
+    let mut headers = Headers::new();
+    for (name, value) in fields {
+        headers.add(name.fill(captures)?, value.fill(captures)?);
+    }
+    Ok(headers)
 }
 
 /// A body in one piece has a length; in several pieces it is chunked.
@@ -197,7 +214,12 @@ fn chunk_mark(mark: &str) -> Result<Part, String> {
             let size = size.trim().parse().ok().filter(|size| *size > 0);
             part.every = Some(size.ok_or("\"every\" wants a number of bytes")?);
         }
-        _ => return Err("a chunk mark is followed by nothing, \"after\" or \"every\"".to_owned()),
+        _ => {
+            return Err(
+                "a chunk mark is followed by nothing, \"after\", \"every\" or \"trailers\""
+                    .to_owned(),
+            );
+        }
     }
     Ok(part)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{Subject, Test, word};
 use super::message::Message;
 use super::template::{Template, is_name};
-use crate::host::FailurePolicy;
+use crate::options::FailurePolicy;
 use crate::profile::Profile;
 
 /// A file that does not follow the format.
@@ -73,6 +73,7 @@ pub(super) struct ExchangeStep {
     pub(super) request: Message,
     pub(super) response: Option<Message>,
     pub(super) properties: Vec<(At, String, Template)>,
+    pub(super) answered_before: bool,
     /// The client goes away after so many chunks of the response.
     pub(super) abort_after: Option<usize>,
     pub(super) checks: Vec<Check>,
@@ -175,7 +176,7 @@ impl<'t> Parser<'t> {
             "expect" if word(rest).0 == "refused" => {
                 Step::Refused(at, Template::parse(word(rest).1).map_err(plain)?)
             }
-            "expect" | "capture" | "client" => {
+            "expect" | "capture" | "client" | "answered-before" => {
                 return self.exchange_statement(at, text).map_err(plain);
             }
             "property" => return self.property(at, rest).map_err(plain),
@@ -228,7 +229,7 @@ impl<'t> Parser<'t> {
                     "\"{other}\" begins no statement; statements begin with: >, <, #, on, only, \
                      config, workers, clock, seed, failure-policy, \
                      allow-on-headers-stop-iteration, foreign, property, service, advance, \
-                     worker, expect, capture, client"
+                     worker, expect, capture, client, answered-before"
                 ));
             }
         })
@@ -257,6 +258,7 @@ impl<'t> Parser<'t> {
         };
         let (keyword, rest) = word(text);
         match keyword {
+            "answered-before" => exchange.answered_before = true,
             "client" => {
                 exchange.abort_after = Some(match rest {
                     "aborts" => 0,
@@ -309,6 +311,7 @@ impl<'t> Parser<'t> {
                 request: message,
                 response: None,
                 properties: Vec::new(),
+                answered_before: false,
                 abort_after: None,
                 checks: Vec::new(),
                 captures: Vec::new(),

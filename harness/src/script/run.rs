@@ -8,8 +8,9 @@ use super::parse::{Answer, At, Capture, ExchangeStep, Script, Setting, Step, Syn
 use super::report::{ExchangeReport, Report};
 use super::template::{Captures, Template};
 use crate::exchange::{Exchange, Outcome, Request, Response, Transcript};
-use crate::host::{Host, Options};
+use crate::host::Host;
 use crate::module::{LoadError, Module};
+use crate::options::Options;
 use crate::profile::Profile;
 use crate::services::ServiceAnswer;
 
@@ -194,8 +195,10 @@ impl Runner<'_> {
             Setting::Workers(workers) => options.workers = *workers,
             Setting::Clock(start) => options.start = *start,
             Setting::Seed(seed) => options.seed = *seed,
-            Setting::FailurePolicy(policy) => options.failure_policy = *policy,
-            Setting::StopIteration(allowed) => options.allow_on_headers_stop_iteration = *allowed,
+            Setting::FailurePolicy(policy) => options.envoy.failure_policy = *policy,
+            Setting::StopIteration(allowed) => {
+                options.envoy.allow_on_headers_stop_iteration = *allowed
+            }
             Setting::Foreign(name, value) => {
                 let value = fill(value, &self.captures)?;
                 options.foreign_functions.insert(name.clone().into_bytes(), value);
@@ -286,24 +289,29 @@ impl Runner<'_> {
         };
         let mut exchange = Exchange::with(request, response);
         exchange.properties = self.properties_of(step)?;
+        exchange.answered_before = step.answered_before;
         let worker = self.worker;
         let host = self.host(line)?;
         let id = host.open(worker, &exchange);
         for (index, (after, chunk)) in sent.iter().enumerate() {
             host.advance(*after);
-            host.request_body(id, chunk, index + 1 == sent.len());
+            let end = exchange.request.trailers.is_empty() && index + 1 == sent.len();
+            host.request_body(id, chunk, end);
         }
+        host.request_trailers(id, &exchange.request.trailers);
         if step.abort_after == Some(0) {
             host.abort(id);
         } else if host.wait_for_upstream(id) {
             host.response_head(id, &exchange.response);
             for (index, (after, chunk)) in answered.iter().enumerate() {
                 host.advance(*after);
-                host.response_body(id, chunk, index + 1 == answered.len());
+                let end = exchange.response.trailers.is_empty() && index + 1 == answered.len();
+                host.response_body(id, chunk, end);
                 if step.abort_after == Some(index + 1) {
                     host.abort(id);
                 }
             }
+            host.response_trailers(id, &exchange.response.trailers);
         }
         let transcript = host.finish(id);
         self.judge(step, &exchange, &transcript);

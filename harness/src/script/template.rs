@@ -38,7 +38,7 @@ impl Template {
                 continue;
             }
             let end = rest[at..].find('}').ok_or("\"${\" without \"}\"")? + at;
-            pieces.push(Piece::Literal(rest[..at].as_bytes().to_vec()));
+            pieces.push(Piece::Literal(rest.as_bytes()[..at].to_vec()));
             pieces.push(piece(&rest[at + 2..end])?);
             rest = &rest[end + 1..];
         }

@@ -5,11 +5,15 @@
 //! without either it kills the worker. The response can be looked at and its headers changed, no
 //! more; whatever goes wrong there, it passes.
 
+mod messages;
+
 use crate::calls::variable;
 use crate::exchange::{ClientResponse, Exchange, Outcome, Response, UpstreamRequest, Version};
 use crate::flow::{Flow, Record};
-use crate::state::{Message, Reply, Stream};
+use crate::headers::Headers;
+use crate::state::{Message, Stream};
 use crate::vm::{Failure, Vm};
+use messages::{error_page, local_response, upstream_target};
 
 /// nginx passes upstream bytes on in buffers of this size.
 const PROXY_BUFFER: usize = 8 * 1024;
@@ -24,6 +28,10 @@ pub(crate) struct ApisixFlow {
     is_head: bool,
     body_shown: bool,
     configured: Result<(), String>,
+    /// Why nginx answers before any plugin runs.
+    refused: Option<&'static str>,
+    /// The plugin knows of the exchange.
+    created: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +68,7 @@ impl ApisixFlow {
                 headers: request.headers.clone(),
                 pseudo: pseudo.into_iter().collect(),
                 visible: true,
-                body: None,
+                ..Message::default()
             },
             response: Message { visible: true, ..Message::default() },
             properties: exchange.properties.clone(),
@@ -76,7 +84,17 @@ impl ApisixFlow {
             is_head: request.method == b"HEAD",
             body_shown: false,
             configured,
+            refused: (request.version != Version::Http10 && request.headers.get("host").is_none())
+                .then_some("a request without Host"),
+            created: false,
         }
+    }
+
+    fn create(&mut self, vm: &mut Vm) -> Result<(), Failure> {
+        let (context, root) = (self.record.context, self.record.root);
+        self.created = true;
+        vm.state().contexts.insert(context);
+        vm.call("proxy_on_context_create", context, Some(context), &[context, root]).map(drop)
     }
 
     fn callback(
@@ -176,13 +194,14 @@ impl ApisixFlow {
                 target: upstream_target(stream),
                 headers,
                 chunks: Vec::new(),
+                trailers: Headers::new(),
                 complete: false,
             };
             self.record.upstream = Some(request);
         }
         let (body, ended) = (std::mem::take(&mut self.body), self.body_ended);
-        body.iter().for_each(|chunk| self.record.to_upstream(chunk, false));
-        self.record.to_upstream(&[], ended);
+        body.iter().for_each(|chunk| self.record.pass_upstream(chunk, false));
+        self.record.pass_upstream(&[], ended);
     }
 
     /// Sends a response made here, through the response callbacks like any other.
@@ -204,7 +223,7 @@ impl ApisixFlow {
         let message = &mut self.stream(vm).response;
         message.headers = headers;
         message.pseudo.set(b":status", response.status.to_string().as_bytes());
-        if self.configured.is_ok() {
+        if self.created {
             let result = self.callback(vm, "proxy_on_response_headers", [0, 1]);
             self.pass_in_spite_of(result);
         }
@@ -218,21 +237,21 @@ impl ApisixFlow {
         let headers = stream.response.headers.clone();
         let status = stream.response.pseudo.get(":status").unwrap_or_default();
         let status = String::from_utf8_lossy(status).parse().unwrap_or(response.status);
-        self.body_shown = wanted && !is_head;
-        let response = Response { status, headers, chunks: Vec::new() };
+        self.body_shown = self.created && wanted && !is_head;
+        let response = Response { headers, ..Response::new(status) };
         self.record.client = Some(ClientResponse { response, complete: false });
     }
 
     fn pass_response_body(&mut self, vm: &mut Vm, chunk: &[u8]) {
         for piece in chunk.chunks(PROXY_BUFFER) {
             self.show_response_body(vm, piece, false);
-            self.record.to_client(piece, false);
+            self.record.pass_to_client(piece, false);
         }
     }
 
     fn end_response(&mut self, vm: &mut Vm) {
         self.show_response_body(vm, &[], true);
-        self.record.to_client(&[], true);
+        self.record.pass_to_client(&[], true);
     }
 
     fn show_response_body(&mut self, vm: &mut Vm, piece: &[u8], end: bool) {
@@ -264,15 +283,29 @@ impl ApisixFlow {
 impl Flow for ApisixFlow {
     fn request_head(&mut self, vm: &mut Vm, end: bool) {
         self.body_ended = end;
+        if let Some(why) = self.refused {
+            self.record.end(Outcome::HostReplied { why: why.to_owned() });
+            return self.answer(vm, error_page(400));
+        }
         if let Err(why) = self.configured.clone() {
             self.record.end(Outcome::HostReplied { why });
             return self.answer(vm, error_page(503));
         }
-        let (context, root) = (self.record.context, self.record.root);
-        vm.state().contexts.insert(context);
-        let created = vm.call("proxy_on_context_create", context, Some(context), &[context, root]);
-        let result = created.and_then(|_| self.callback(vm, "proxy_on_request_headers", [0, 1]));
+        let created = self.create(vm);
+        let result = created.and_then(|()| self.callback(vm, "proxy_on_request_headers", [0, 1]));
         self.after_request_callback(vm, result);
+    }
+
+    /// The plugin meets the exchange at its response.
+    fn answered_before(&mut self, vm: &mut Vm, response: &Response) {
+        let why = "a plugin before ours answered".to_owned();
+        self.record.end(Outcome::HostReplied { why });
+        if self.configured.is_ok()
+            && let Err(failure) = self.create(vm)
+        {
+            self.record.fail(failure);
+        }
+        self.answer(vm, response.clone());
     }
 
     fn request_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool) {
@@ -286,6 +319,11 @@ impl Flow for ApisixFlow {
             Stage::Upstream => self.pass_upstream(vm),
             Stage::Head | Stage::Body | Stage::Response => {}
         }
+    }
+
+    /// nginx drops the trailers of a request.
+    fn request_trailers(&mut self, vm: &mut Vm, _fields: &Headers) {
+        self.request_body(vm, &[], true);
     }
 
     fn response_head(&mut self, vm: &mut Vm, response: &Response, end: bool) {
@@ -305,6 +343,11 @@ impl Flow for ApisixFlow {
                 self.end_response(vm);
             }
         }
+    }
+
+    /// nginx drops the trailers of a response.
+    fn response_trailers(&mut self, vm: &mut Vm, _fields: &Headers) {
+        self.response_body(vm, &[], true);
     }
 
     fn resume(&mut self, vm: &mut Vm) {
@@ -328,7 +371,7 @@ impl Flow for ApisixFlow {
         let context = self.record.context;
         vm.state().streams.remove(&context);
         vm.state().open_calls.retain(|call| call.stream != Some(context));
-        if self.configured.is_ok() && !self.crashed() {
+        if self.created && !self.crashed() {
             for callback in ["proxy_on_done", "proxy_on_delete"] {
                 if let Err(failure) = vm.call(callback, context, None, &[context]) {
                     self.record.fail(failure);
@@ -351,52 +394,4 @@ impl Flow for ApisixFlow {
     fn record(&mut self) -> &mut Record {
         &mut self.record
     }
-}
-
-/// Where the request goes: the `upstream_uri` variable, or the path and query as changed.
-fn upstream_target(stream: &Stream) -> Vec<u8> {
-    if let Some(uri) = stream.properties.get(&b"upstream_uri"[..]).filter(|uri| !uri.is_empty()) {
-        return uri.clone();
-    }
-    let changed = [&b"uri"[..], b"args"].iter().any(|name| stream.properties.contains_key(*name));
-    if !changed {
-        return variable(stream, b"request_uri").unwrap_or_default();
-    }
-    let path = variable(stream, b"uri").unwrap_or_default();
-    let mut target = String::from_utf8_lossy(&path).replace('?', "%3F").into_bytes();
-    if let Some(query) = variable(stream, b"args").filter(|query| !query.is_empty()) {
-        target.push(b'?');
-        target.extend(query);
-    }
-    target
-}
-
-/// A plugin's reply; without a body an error status gets nginx's page.
-fn local_response(reply: Reply) -> Response {
-    let status = u16::try_from(reply.status).unwrap_or(500);
-    if reply.body.is_empty() && status >= 300 {
-        let mut page = error_page(status);
-        reply.headers.iter().for_each(|(name, value)| page.headers.set(name, value));
-        return page;
-    }
-    let mut headers = reply.headers;
-    if headers.get("content-type").is_none() {
-        headers.add("content-type", "text/plain; charset=utf-8");
-    }
-    if headers.get("content-length").is_none() {
-        headers.add("transfer-encoding", "chunked");
-    }
-    let chunks = if reply.body.is_empty() { Vec::new() } else { vec![reply.body] };
-    Response { status, headers, chunks }
-}
-
-fn error_page(status: u16) -> Response {
-    let page = format!(
-        "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1>\
-         </center>\r\n<hr><center>openresty</center>\r\n</body>\r\n</html>\r\n"
-    );
-    Response::new(status)
-        .header("content-type", "text/html; charset=utf-8")
-        .header("content-length", page.len().to_string())
-        .body(page)
 }
