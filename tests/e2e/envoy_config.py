@@ -69,6 +69,13 @@ class EnvoyConfig:
     def cluster(self, name: str) -> Tree:
         return _named(self._resources("clusters"), name, "cluster")
 
+    def copy_cluster(self, name: str, copy_name: str, endpoints: Sequence[Endpoint]) -> None:
+        """Adds a cluster like the named one with endpoints of its own."""
+        twin = copy.deepcopy(self.cluster(name)) | {"name": copy_name}
+        twin["load_assignment"]["cluster_name"] = copy_name
+        self._resources("clusters").append(twin)
+        self.set_upstreams(copy_name, endpoints)
+
     def connection_manager(self) -> Tree:
         """The HTTP connection manager of the first listener."""
         return self._resources("listeners")[0]["filter_chains"][0]["filters"][0]["typed_config"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.envoy_config import EnvoyConfig
 from e2e.raw import Header
+from e2e.readme import suggestion
 
 ISSUER = "https://issuer.example"
 PRINCIPAL_HEADER = "x-jwt-sub"
@@ -27,19 +27,12 @@ class Issuer:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def authenticate(self, config: EnvoyConfig) -> None:
-        """Puts Envoy's JWT filter first; it names the caller in `PRINCIPAL_HEADER`, whatever a client sends there."""
+        """Puts Envoy's JWT filter first, as the README suggests, with this issuer's key."""
+        [entry] = suggestion("Bind sessions to callers")
         key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
-        provider: dict[str, Any] = {
-            "issuer": ISSUER,
-            "local_jwks": {"inline_string": json.dumps({"keys": [key | {"kid": "only"}]})},
-            "claim_to_headers": [{"header_name": PRINCIPAL_HEADER, "claim_name": "sub"}],
-        }
-        settings = {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": {"issuer": provider},
-            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "issuer"}}],
-        }
-        config.http_filters().insert(0, {"name": "envoy.filters.http.jwt_authn", "typed_config": settings})
+        provider = entry["typed_config"]["providers"]["issuer"]
+        provider["local_jwks"] = {"inline_string": json.dumps({"keys": [key | {"kid": "only"}]})}
+        config.http_filters().insert(0, entry)
 
     def bearer(self, subject: str, token: str = "1") -> Header:
         """An Authorization header with a valid token; `token` is its unique id."""

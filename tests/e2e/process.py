@@ -17,6 +17,9 @@ from typing import Self
 
 POLL_SECONDS = 0.02
 
+# Even if we are killed and cannot stop it (setpriv is in util-linux; it becomes the program it starts).
+DIES_WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]
+
 
 class StartError(RuntimeError):
     """A process ended, or was not ready in time; carries the end of its log."""
@@ -32,7 +35,7 @@ class Process:
         self.log = log
         with log.open("ab") as sink:
             self._child = subprocess.Popen(
-                [str(word) for word in argv],
+                [*DIES_WITH_US, *(str(word) for word in argv)],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,

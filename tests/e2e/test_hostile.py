@@ -40,6 +40,10 @@ def chunked(headers: list[Header], body: bytes, size: int) -> bytes:
     return request_head("POST", [*headers, ("transfer-encoding", "chunked")]) + chunks + b"0\r\n\r\n"
 
 
+def with_trailers(headers: list[Header], body: bytes) -> bytes:
+    return chunked(headers, body, len(body)).removesuffix(b"\r\n") + b"x-note: after\r\nmcp-name: other\r\n\r\n"
+
+
 def filler(count: int) -> list[Header]:
     return [(f"x-filler-{number}", "x") for number in range(count)]
 
@@ -65,6 +69,7 @@ ATTACKS = {
     "session id of 50 KB": Attack(framed([HOST, *MEDIA, ("mcp-session-id", "x" * 50_000)]), {404}),
     "empty body": Attack(framed(CALL, b""), {400}, -32700),
     "chunked, one byte at a time": Attack(chunked(CALL, BODY, 1), {200}, pieces=True),
+    "chunked, with trailers": Attack(with_trailers(CALL, BODY), {200}),
     "body over the limit": Attack(framed(CALL, b" " * 1_048_577), {413}),
     "chunked body over the limit": Attack(chunked(CALL, b" " * 1_100_000, 65_536), {413}),
     "body over Envoy's own buffer": Attack(chunked(CALL, b" " * 3_000_000, 65_536), {413}),
@@ -81,11 +86,11 @@ ATTACKS = {
 def target(session_yaml: Path, python_server: McpServer) -> Iterator[Envoy]:
     """One worker, so one VM: what kills it kills every later request."""
 
-    def accept_http_10(config: EnvoyConfig) -> None:
-        config.connection_manager()["http_protocol_options"] = {"accept_http_10": True}
+    def accept_old_and_rare(config: EnvoyConfig) -> None:
+        config.connection_manager()["http_protocol_options"] = {"accept_http_10": True, "enable_trailers": True}
 
     upstreams = {"mcp_servers": [python_server.port]}
-    with Envoy(session_yaml, upstreams=upstreams, edit=accept_http_10, concurrency=1) as envoy:
+    with Envoy(session_yaml, upstreams=upstreams, edit=accept_old_and_rare, concurrency=1) as envoy:
         yield envoy
         assert "panicked" not in envoy.log_text()
         reloads = envoy.stats("wasm.*(reload|fail)")
