@@ -9,17 +9,55 @@ use std::collections::BTreeSet;
 
 /// The keys seen so far in one object.
 ///
-/// The first few are compared one by one without any allocation; further ones go into a tree, so
-/// that thousands of keys cost n log n.
-#[derive(Debug, Default)]
-pub struct Keys<'a> {
-    few: [Option<Cow<'a, str>>; 12],
+/// The known ones are a bit each and the first few others are compared one by one, without any
+/// allocation; further ones go into a tree, so that thousands of keys cost n log n.
+#[derive(Debug)]
+pub struct Keys<'a, 'k> {
+    known: &'k [&'k str],
+    /// The known keys seen, in their order from the lowest bit.
+    seen: u32,
+    few: [Option<Cow<'a, str>>; 8],
     more: BTreeSet<Cow<'a, str>>,
 }
 
-impl<'a> Keys<'a> {
-    /// Remembers `key`; says whether it is new.
-    pub fn insert(&mut self, key: Cow<'a, str>) -> bool {
+/// How a key stands to those before it and to the known ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// It was seen before.
+    Duplicate,
+    /// It is none of the known keys, but some reader would take it for one.
+    LookAlike,
+    /// Neither.
+    New,
+}
+
+impl<'a, 'k> Keys<'a, 'k> {
+    /// Starts an object, of which the reader acts on the keys `known`: in ASCII, different even
+    /// when case is ignored, and no more than 32.
+    pub fn new(known: &'k [&'k str]) -> Self {
+        Self { known, seen: 0, few: Default::default(), more: BTreeSet::new() }
+    }
+
+    /// Judges `key` and remembers it.
+    #[expect(clippy::ptr_arg, reason = "a copy of what is borrowed from the text is free")]
+    pub fn insert(&mut self, key: &Cow<'a, str>) -> Spelling {
+        let mut bit = 1;
+        for known in self.known {
+            if known == key {
+                let new = self.seen & bit == 0;
+                self.seen |= bit;
+                return if new { Spelling::New } else { Spelling::Duplicate };
+            }
+            bit = bit.wrapping_shl(1);
+        }
+        if self.known.iter().any(|known| look_alike(key, known)) {
+            return Spelling::LookAlike;
+        }
+        if self.remember(key.clone()) { Spelling::New } else { Spelling::Duplicate }
+    }
+
+    /// Remembers an unknown key; says whether it is new.
+    fn remember(&mut self, key: Cow<'a, str>) -> bool {
         for slot in &mut self.few {
             match slot {
                 None => {
@@ -36,7 +74,7 @@ impl<'a> Keys<'a> {
 
 /// Whether `key` is not `name`, but a reader that ignores case (by Unicode simple folding, as Go's
 /// does) or a trailing NUL (as C's do) would take it for `name`, which must be ASCII.
-pub fn look_alike(key: &str, name: &str) -> bool {
+fn look_alike(key: &str, name: &str) -> bool {
     key != name
         && key
             .trim_end_matches('\0')

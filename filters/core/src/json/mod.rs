@@ -26,5 +26,5 @@ mod skip;
 mod string;
 
 pub use error::{Error, Syntax};
-pub use keys::{Keys, look_alike};
+pub use keys::{Keys, Spelling};
 pub use reader::{Kind, Reader};

@@ -56,6 +56,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If nothing comes.
+    #[inline]
     pub fn kind(&mut self) -> Result<Kind, Error> {
         self.rest = skip::space(self.rest);
         match self.rest {
@@ -76,7 +77,7 @@ impl<'a> Reader<'a> {
         self.rest = skip::space(self.rest);
         let start = self.offset();
         self.rest = skip::value(self.rest, self.levels).map_err(|stop| self.stop(stop))?;
-        Ok(self.since(start))
+        Ok(self.text.get(start..self.offset()).unwrap_or_default())
     }
 
     /// Reads the string that comes next, its escapes undone.
@@ -93,8 +94,8 @@ impl<'a> Reader<'a> {
         let start = self.offset();
         let skipped = string::skip(inner).map_err(|stop| self.stop(stop))?;
         self.rest = skipped.rest;
-        let token = self.since(start);
-        let inner = token.get(1..token.len().saturating_sub(1)).unwrap_or_default();
+        let between_quotes = start.saturating_add(1)..self.offset().saturating_sub(1);
+        let inner = self.text.get(between_quotes).unwrap_or_default();
         if !skipped.escaped {
             return Ok(Cow::Borrowed(inner));
         }
@@ -162,6 +163,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads white space and one `punctuation` mark.
+    #[inline]
     fn take(&mut self, punctuation: u8) -> Result<(), Error> {
         self.rest = skip::space(self.rest);
         match self.rest.split_first() {
@@ -172,11 +174,6 @@ impl<'a> Reader<'a> {
             Some(_) => Err(self.error(Syntax::Unexpected)),
             None => Err(self.error(Syntax::End)),
         }
-    }
-
-    /// The text between `start` and here.
-    fn since(&self, start: usize) -> &'a str {
-        self.text.get(start..self.offset()).unwrap_or_default()
     }
 
     fn error(&self, syntax: Syntax) -> Error {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::{Body, Fault, Id, Kind, Message, Params, ScanError, ScanLimits};
-use crate::json::{self, Keys, Reader, look_alike};
+use crate::json::{self, Keys, Reader, Spelling};
 
 /// Reads a body: one message, or a batch of them.
 ///
@@ -50,11 +50,6 @@ const MESSAGE_KEYS: [&str; 11] = [
     "taskId",
 ];
 
-/// Whether `key` is none of the `known` ones, which all differ, but would be taken for one.
-fn is_look_alike(key: &str, known: &[&str]) -> bool {
-    !known.contains(&key) && known.iter().any(|known| look_alike(key, known))
-}
-
 /// The walk's state.
 pub(super) struct Scan<'l> {
     pub(super) limits: &'l ScanLimits,
@@ -95,7 +90,7 @@ impl Scan<'_> {
         self.fault.get_or_insert((fault, offset));
     }
 
-    /// Reads an inspected object whose keys `known` must not be misspelt; `member` is called with
+    /// Reads an inspected object of which policy acts on the keys `known`; `member` is called with
     /// each key, also where there is something wrong with it.
     pub(super) fn object<'a>(
         &mut self,
@@ -103,15 +98,20 @@ impl Scan<'_> {
         known: &[&str],
         mut member: impl FnMut(&mut Self, &mut Reader<'a>, &str) -> Result<(), json::Error>,
     ) -> Result<(), json::Error> {
-        let mut seen = Keys::default();
+        let mut keys = Keys::new(known);
         reader.object(|reader, key| {
             self.keys = self.keys.saturating_add(1);
-            if self.keys > self.limits.keys {
-                self.note(Fault::TooManyKeys, reader.offset());
-            } else if is_look_alike(&key, known) {
-                self.note(Fault::KeyLookAlike, reader.offset());
-            } else if !seen.insert(key.clone()) {
-                self.note(Fault::DuplicateKey, reader.offset());
+            let fault = if self.keys > self.limits.keys {
+                Some(Fault::TooManyKeys)
+            } else {
+                match keys.insert(&key) {
+                    Spelling::Duplicate => Some(Fault::DuplicateKey),
+                    Spelling::LookAlike => Some(Fault::KeyLookAlike),
+                    Spelling::New => None,
+                }
+            };
+            if let Some(fault) = fault {
+                self.note(fault, reader.offset());
             }
             member(self, reader, &key)
         })

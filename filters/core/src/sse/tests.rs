@@ -112,7 +112,7 @@ fn vectors() -> Vec<(&'static [u8], Vec<Seen>)> {
         (b"data:x\n\n\xef\xbb\xbfdata: y\n\n", vec![data("x")]),
         // Comments and unknown or misspelt fields say nothing.
         (b":\n:data: x\nData: x\ndata : x\n data: x\ndat: x\ndatas: x\n\n", vec![]),
-        (b"a name that is far too long: x\ndata: y\n\n", vec![data("y")]),
+        (b"eventually: x\nretry2: 7\ndata: y\n\n", vec![data("y")]),
         (b"event: x\nid: 1\nretry: 2\n\ndata: y\n\n", vec![data("y")]),
         (b"event: a\nevent: b\ndata: y\n\nevent: a\nevent:\ndata: y\n\n", vec![
             event("b", "y", None, None),
@@ -120,7 +120,7 @@ fn vectors() -> Vec<(&'static [u8], Vec<Seen>)> {
         ]),
         // An id with a NUL and a time with anything but digits are not taken.
         (b"id: 1\nid: 2\0\ndata: x\n\n", vec![event("message", "x", Some("1"), None)]),
-        (b"retry: 1\nretry: -2\nretry: 3s\nretry:\nretry: 99999999999999999999\ndata: x\n\n", vec![
+        (b"retry: 1\nretry: -2\nretry: +2\nretry: 3s\nretry:\nretry: 99999999999999999999\ndata: x\n\n", vec![
             event("message", "x", None, Some(1)),
         ]),
         // Bytes are bytes: text that is cut within a character, or none at all.
@@ -187,13 +187,14 @@ fn a_long_event_is_skipped_and_the_next_is_read() {
 
 #[test]
 fn everything_kept_counts() {
-    let cases: [&[u8]; 7] = [
+    let cases: [&[u8]; 8] = [
         b"event: 12345678901\ndata:x\n\n",
         b"id: 12345678901\ndata:x\n\n",
         b"retry: 12345678901\ndata:x\n\n",
         b"data:\ndata:\ndata:\ndata:\ndata:\ndata:\ndata:\ndata:\ndata:\ndata:\ndata:\n\n",
         b"data:1234\nid:1234\nevent:1234\n\n",
         b"id:123456\nevent:123456\ndata\n\n",
+        b"event:12345\ndata:12345\n\n",
         b"event: 12345678901\n\n",
     ];
     for stream in cases {
