@@ -141,6 +141,7 @@ impl Guest {
             "proxy_on_response_headers" | "proxy_on_response_body" => (3, 1),
             "proxy_on_http_call_response" => (5, 0),
             "proxy_on_queue_ready" => (2, 0),
+            "proxy_on_request_trailers" | "proxy_on_response_trailers" => (2, 1),
             "proxy_on_done" => (1, 1),
             "proxy_on_tick" | "proxy_on_log" | "proxy_on_delete" => (1, 0),
             "_initialize" | "_start" => (0, 0),
@@ -178,6 +179,13 @@ impl Guest {
         let bytes = wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}"));
         Module::load(&bytes).expect("the guest is valid")
     }
+}
+
+/// A guest whose request-headers callback says the numbers of these host calls, and passes.
+pub fn saying(calls: impl FnOnce(&mut Guest) -> String) -> Module {
+    let mut guest = Guest::new();
+    let code = calls(&mut guest);
+    guest.on("proxy_on_request_headers", &format!("{code} (i32.const 0)")).module()
 }
 
 /// The texts a transcript logged.
