@@ -72,15 +72,13 @@ impl<'a, 'k> Keys<'a, 'k> {
     }
 }
 
-/// Whether `key` is not `name`, but a reader that ignores case (by Unicode simple folding, as Go's
-/// does) or a trailing NUL (as C's do) would take it for `name`, which must be ASCII.
+/// Whether a reader that ignores case (by Unicode simple folding, as Go's does) or a trailing NUL
+/// (as C's do) would take `key` for `name`, which must be ASCII.
 fn look_alike(key: &str, name: &str) -> bool {
-    key != name
-        && key
-            .trim_end_matches('\0')
-            .chars()
-            .map(fold)
-            .eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
+    key.trim_end_matches('\0')
+        .chars()
+        .map(fold)
+        .eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
 }
 
 /// Folds what folds into ASCII: besides the capitals, LATIN SMALL LETTER LONG S and KELVIN SIGN are

@@ -189,7 +189,7 @@ fn batches() {
 }
 
 /// Body, fault, id's token that can be answered with.
-type Refused = (&'static str, Fault, Option<&'static str>);
+type Refused<'b> = (&'b str, Fault, Option<&'static str>);
 
 #[test]
 fn not_json() {
@@ -274,7 +274,7 @@ fn lone_surrogates() {
 
 #[test]
 fn not_a_message() {
-    let table: [Refused; 35] = [
+    let table: [Refused<'_>; 35] = [
         ("7", Fault::NotObject, None),
         ("null", Fault::NotObject, None),
         (r#""jsonrpc""#, Fault::NotObject, None),
@@ -333,7 +333,7 @@ fn not_a_message() {
 
 #[test]
 fn duplicate_keys() {
-    let table: [Refused; 14] = [
+    let table: [Refused<'_>; 14] = [
         (r#"{"jsonrpc":"2.0","method":"a","method":"b","id":7}"#, Fault::DuplicateKey, Some("7")),
         (
             r#"{"jsonrpc":"2.0","method":"a","m\u0065thod":"b","id":7}"#,
@@ -389,6 +389,16 @@ fn duplicate_keys() {
     refused(&table);
     // Objects nobody decides on may hold what they like.
     single(br#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"arguments":{"x":1,"x":1}}}"#);
+}
+
+#[test]
+fn duplicates_among_many_keys() {
+    let keys: Vec<_> = (0..1000).map(|number| format!(r#""k{number}":0"#)).collect();
+    for again in [0, 5, 8, 9, 500, 999] {
+        let members = [&keys[..], &keys[again..=again]].concat().join(",");
+        let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":{{{members}}}}}"#);
+        refused(&[(&body, Fault::DuplicateKey, Some("7"))]);
+    }
 }
 
 #[test]
@@ -559,7 +569,7 @@ fn errors_are_told_without_what_the_client_sent() {
     assert_eq!(error.to_string(), "unescaped control character in a JSON string at byte 11");
 }
 
-fn refused(table: &[Refused]) {
+fn refused(table: &[Refused<'_>]) {
     for (body, fault, id) in table {
         let error = read(body.as_bytes()).expect_err(body);
         let seen = (error.fault, error.id.map(|id| id.token()), error.code());
