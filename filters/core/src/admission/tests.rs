@@ -182,13 +182,15 @@ fn hosts_are_those_listed() {
 
 #[test]
 fn methods_of_an_endpoint() {
+    /// (name, fields, expect, `Allow`)
+    type Row<'a> = (&'a str, &'a [Field<'a>], Result<Verb, Reason>, Option<&'a str>);
     const MODERN: Field<'_> = ("MCP-Protocol-Version", "2026-07-28");
     const LEGACY: Field<'_> = ("mcp-protocol-version", "2025-06-18");
     const V999: Field<'_> = ("mcp-protocol-version", "v999");
     const GET: Field<'_> = (":method", "GET");
     const DELETE: Field<'_> = (":method", "DELETE");
     let (all, none) = (Some("GET, POST, DELETE"), None);
-    let cases: &[(&str, &[Field<'_>], Result<Verb, Reason>, Option<&str>)] = &[
+    let cases: &[Row<'_>] = &[
         ("POST", &[POST, JSON], Ok(Verb::Post), none),
         ("modern POST", &[POST, JSON, MODERN], Ok(Verb::Post), none),
         ("GET", &[GET], Ok(Verb::Get), none),

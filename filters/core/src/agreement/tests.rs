@@ -342,6 +342,8 @@ fn notifications_and_responses() {
 
 #[test]
 fn a_version_is_refused_with_what_to_retry_with_and_what_was_asked_for() {
+    /// (spoken here, headers, body, offered, echoed)
+    type Row<'a> = (&'a [Version], &'a [Field<'a>], &'a str, Value, &'a str);
     let (march, november, modern) =
         (Version::V2025_03_26, Version::V2025_11_25, Version::V2026_07_28);
     let call = weather();
@@ -351,7 +353,7 @@ fn a_version_is_refused_with_what_to_retry_with_and_what_was_asked_for() {
     let v999 = [("mcp-protocol-version", "v999"), LIST];
     let latest = [VERSION, CALL, NAME];
     // Versions that open with a handshake are offered only where there is no other.
-    let cases: &[(&[Version], &[Field<'_>], &str, Value, &str)] = &[
+    let cases: &[Row<'_>] = &[
         (&[november, modern], &v999, &unknown, json!(["2026-07-28"]), "v999"),
         (&[november, modern], &legacy, &list, json!(["2026-07-28"]), "2025-06-18"),
         (&[modern], &legacy, &list, json!(["2026-07-28"]), "2025-06-18"),
@@ -372,14 +374,15 @@ fn a_version_is_refused_with_what_to_retry_with_and_what_was_asked_for() {
 
 #[test]
 fn an_echoed_version_is_cut_between_characters_and_escaped() {
-    let long = "x".repeat(1000);
-    let wide = format!("a{}", "é".repeat(40));
+    let (long, long_cut) = ("x".repeat(1000), "x".repeat(64));
+    // The 64th byte is the middle of a character.
+    let (wide, wide_cut) = (format!("a{}", "é".repeat(40)), format!("a{}", "é".repeat(31)));
     let cases = [
         ("", ""),
         ("v999", "v999"),
         ("\"}\n", "\"}\n"),
-        (long.as_str(), &long[..64]),
-        (wide.as_str(), &wide[..63]),
+        (long.as_str(), long_cut.as_str()),
+        (&wide, &wide_cut),
     ];
     for (requested, echoed) in cases {
         let error = error(&unsupported(requested, &[]));
