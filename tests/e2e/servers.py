@@ -1,4 +1,4 @@
-"""Real MCP servers on loopback: one on the Python SDK (both eras), one on the TypeScript SDK (legacy)."""
+"""Real MCP servers on loopback: on the Python SDK 2.x, and on the TypeScript SDKs 1.x and 2.x."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def everything(directory: Path, name: str = "everything") -> McpServer:
     entry = CLIENTS / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
     argv = ["node", "--import", SERVERS / "loopback.mjs", entry, "streamableHttp"]
     return McpServer(name, argv, directory / f"{name}.log", env={"PORT": "0"})
+
+
+def stateless(directory: Path, name: str = "stateless") -> McpServer:
+    """TypeScript SDK 2.x: both eras, no sessions in the legacy one."""
+    return McpServer(name, ["node", CLIENTS / "stateless_server.mjs"], directory / f"{name}.log")

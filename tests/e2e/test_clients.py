@@ -10,14 +10,16 @@ import functools
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY
-from e2e.servers import CLIENTS, McpServer
+from e2e.servers import CLIENTS, McpServer, stateless
 
 TOUR_SECONDS = 60
 OLD_PYTHON = REPOSITORY / ".tools" / "venv-mcp1" / "bin" / "python"
@@ -46,6 +48,7 @@ TYPESCRIPT_STEPS = [
     {"tool": "trigger-sampling-request", "arguments": {"prompt": "a long text"}},
     {"tool": "trigger-elicitation-request", "arguments": {}},
 ]
+STATELESS_STEPS = PYTHON_STEPS[:2]
 
 
 @dataclass(frozen=True)
@@ -120,3 +123,24 @@ def test_typescript_server(tourist: Tourist, typescript_gateway: Envoy, typescri
     assert [step["text"].split()[0] for step in seen["seen"]] == ["Echo:", "Long", "LLM", "✅"]
     assert seen["seen"][1]["progress"] == [1, 2, 3]
     assert names(entries, "tools/call") == {step["tool"] for step in TYPESCRIPT_STEPS}
+
+
+@pytest.fixture(scope="module")
+def stateless_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpServer]:
+    with stateless(tmp_path_factory.mktemp("stateless-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stateless_gateway(session_yaml: Path, stateless_server: McpServer) -> Iterator[Envoy]:
+    with Envoy(session_yaml, upstreams={"mcp_servers": [stateless_server.port]}) as envoy:
+        yield envoy
+
+
+@pytest.mark.parametrize("tourist", LEGACY_TOURISTS + PROBING_TOURISTS, ids=str)
+def test_server_without_sessions(tourist: Tourist, stateless_gateway: Envoy, stateless_server: McpServer) -> None:
+    seen, entries = stateless_gateway.logged(lambda: tourist.tour(stateless_gateway.url, STATELESS_STEPS))
+    assert seen == direct(tourist, stateless_server.url, json.dumps(STATELESS_STEPS))
+    assert [step["text"] for step in seen["seen"]] == ["3", "counted to 3"]
+    assert names(entries, "tools/call") == {"add", "count"}
+    assert {entry["session"] for entry in entries} == {None}
