@@ -41,6 +41,7 @@ pub(crate) struct Record {
     pub(crate) upstream: Option<UpstreamRequest>,
     pub(crate) client: Option<ClientResponse>,
     pub(crate) outcome: Option<Outcome>,
+    pub(crate) trap: Option<Outcome>,
     /// The filter answered, so the response is its own.
     pub(crate) replied: bool,
     pub(crate) closed: bool,
@@ -54,28 +55,33 @@ impl Record {
             upstream: None,
             client: None,
             outcome: None,
+            trap: None,
             replied: false,
             closed: false,
         }
     }
 
-    /// The first end counts, except that a trap or a crash is never hidden by another.
+    /// The first end counts.
     pub(crate) fn end(&mut self, outcome: Outcome) {
-        let grave = matches!(outcome, Outcome::Trap { .. } | Outcome::Crash { .. });
-        let settled = matches!(self.outcome, Some(Outcome::Trap { .. } | Outcome::Crash { .. }));
-        if self.outcome.is_none() || (grave && !settled) {
-            self.outcome = Some(outcome);
+        self.outcome.get_or_insert(outcome);
+    }
+
+    /// Notes a callback that did not return. A crash is an end; after a trap the exchange goes on
+    /// as the host has it, but the trap is what is told of it.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        match failure {
+            Failure::Trap { callback, message } => {
+                let callback = callback.to_owned();
+                self.trap.get_or_insert(Outcome::Trap { callback, message });
+            }
+            Failure::Crash { why, .. } => self.end(Outcome::Crash { why }),
         }
     }
 
-    /// Notes a callback that did not return; for a trap the flow decides what the client sees.
-    pub(crate) fn fail(&mut self, failure: Failure) {
-        self.end(match failure {
-            Failure::Trap { callback, message } => {
-                Outcome::Trap { callback: callback.to_owned(), message }
-            }
-            Failure::Crash { why } => Outcome::Crash { why },
-        });
+    /// What is told of an exchange that has ended.
+    pub(crate) fn told(&self) -> Option<Outcome> {
+        let outcome = self.outcome.as_ref()?;
+        Some(self.trap.as_ref().unwrap_or(outcome).clone())
     }
 
     pub(crate) fn pass_upstream(&mut self, chunk: &[u8], end: bool) {

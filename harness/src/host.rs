@@ -156,7 +156,7 @@ impl Host {
             flow.request_head(vm, end);
         }
         // A refused configuration is tried again for the response, and refused again.
-        if configured.is_err() {
+        if configured.is_err() && !worker_state.vm.crashed {
             let _ = worker_state.configure(&self.options);
         }
         let generation = worker_state.generation;
@@ -214,7 +214,7 @@ impl Host {
 
     /// How the exchange ended, if it has.
     pub fn outcome(&mut self, id: ExchangeId) -> Option<Outcome> {
-        self.open.get_mut(&id.0)?.flow.record().outcome.clone()
+        self.open.get_mut(&id.0)?.flow.record().told()
     }
 
     /// What the client and the upstream received so far.
@@ -243,7 +243,7 @@ impl Host {
         };
         let record = open.flow.record();
         Transcript {
-            outcome: record.outcome.clone().expect("set above"),
+            outcome: record.told().expect("ended above"),
             client: record.client.take(),
             upstream: record.upstream.take(),
             log: journal.log[open.told.log..].to_vec(),

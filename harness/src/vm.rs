@@ -24,7 +24,7 @@ pub(crate) enum Failure {
     /// The guest trapped.
     Trap { callback: &'static str, message: String },
     /// The real host process would have died.
-    Crash { why: String },
+    Crash { callback: &'static str, why: String },
 }
 
 /// Carried through wasmtime from the host call that would have killed the host.
@@ -105,7 +105,7 @@ impl Vm {
                 Err(match error.downcast_ref::<CrashMark>() {
                     Some(CrashMark(why)) => {
                         self.crashed = true;
-                        Failure::Crash { why: why.clone() }
+                        Failure::Crash { callback, why: why.clone() }
                     }
                     None => Failure::Trap { callback, message: format!("{error:?}") },
                 })
@@ -125,11 +125,19 @@ impl Vm {
     }
 }
 
+impl Failure {
+    pub(crate) fn callback(&self) -> &'static str {
+        match self {
+            Self::Trap { callback, .. } | Self::Crash { callback, .. } => callback,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Trap { callback, message } => write!(f, "trapped in {callback}: {message}"),
-            Self::Crash { why } => write!(f, "crashed the host: {why}"),
+            Self::Trap { message, .. } => write!(f, "trapped: {message}"),
+            Self::Crash { why, .. } => write!(f, "crashed the host: {why}"),
         }
     }
 }

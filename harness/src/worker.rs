@@ -21,6 +21,19 @@ pub(crate) struct Worker {
     pub(crate) free_contexts: BTreeSet<u32>,
 }
 
+/// Why a plugin is not configured.
+#[derive(Clone, Debug)]
+pub(crate) enum NotConfigured {
+    Refused { callback: &'static str },
+    Failed(Failure),
+}
+
+impl From<Failure> for NotConfigured {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl Worker {
     /// Loads the module; where the host configures at load, a refusal is an error.
     pub(crate) fn load(
@@ -61,11 +74,15 @@ impl Worker {
             free_contexts: BTreeSet::new(),
         };
         if rules.configure_at_load {
-            worker.configure(options).map_err(|mut problem| {
+            worker.configure(options).map_err(|why| {
+                let (callback, mut problem) = match why {
+                    NotConfigured::Refused { callback } => (callback, "refused".to_owned()),
+                    NotConfigured::Failed(failure) => (failure.callback(), failure.to_string()),
+                };
                 for line in &world.borrow().journal.log {
                     problem.push_str(&format!("\n  {}: {}", line.level.word(), line.text));
                 }
-                LoadError::Start { host: profile.name(), callback: "proxy_on_configure", problem }
+                LoadError::Start { host: profile.name(), callback, problem }
             })?;
         }
         Ok(worker)
@@ -79,30 +96,28 @@ impl Worker {
         })
     }
 
-    /// Creates the plugin's context and shows it its configuration, once it succeeds.
-    pub(crate) fn configure(&mut self, options: &Options) -> Result<(), String> {
+    /// Creates the plugin's context and shows it its configuration, unless that succeeded before.
+    pub(crate) fn configure(&mut self, options: &Options) -> Result<(), NotConfigured> {
         if self.configured {
             return Ok(());
         }
-        let vm_start = self.vm.state().rules.vm_start;
         let root = self.context();
         self.vm.state().contexts.insert(root);
         self.root = root;
-        let text = |failure: Failure| failure.to_string();
-        self.vm.call("proxy_on_context_create", root, None, &[root, 0]).map_err(text)?;
-        let size = options.vm_configuration.len() as u32;
-        if vm_start
-            && self.vm.call("proxy_on_vm_start", root, None, &[root, size]).map_err(text)?
-                == Some(0)
-        {
-            return Err("proxy_on_vm_start refused".to_owned());
+        self.vm.call("proxy_on_context_create", root, None, &[root, 0])?;
+        if self.vm.state().rules.vm_start {
+            self.accepts("proxy_on_vm_start", options.vm_configuration.len())?;
         }
-        let size = options.configuration.len() as u32;
-        if self.vm.call("proxy_on_configure", root, None, &[root, size]).map_err(text)? == Some(0) {
-            return Err("the configuration was refused".to_owned());
-        }
+        self.accepts("proxy_on_configure", options.configuration.len())?;
         self.configured = true;
         Ok(())
+    }
+
+    fn accepts(&mut self, callback: &'static str, size: usize) -> Result<(), NotConfigured> {
+        match self.vm.call(callback, self.root, None, &[self.root, size as u32])? {
+            Some(0) => Err(NotConfigured::Refused { callback }),
+            _ => Ok(()),
+        }
     }
 
     /// When the next callback is due.

@@ -13,6 +13,7 @@ use crate::flow::{Flow, Record};
 use crate::headers::Headers;
 use crate::state::{Message, Stream};
 use crate::vm::{Failure, Vm};
+use crate::worker::NotConfigured;
 use messages::{error_page, local_response, upstream_target};
 
 /// nginx passes upstream bytes on in buffers of this size.
@@ -27,7 +28,7 @@ pub(crate) struct ApisixFlow {
     host: Option<Vec<u8>>,
     is_head: bool,
     body_shown: bool,
-    configured: Result<(), String>,
+    configured: Result<(), NotConfigured>,
     /// Why nginx answers before any plugin runs.
     refused: Option<&'static str>,
     /// The plugin knows of the exchange.
@@ -54,7 +55,7 @@ impl ApisixFlow {
         vm: &mut Vm,
         record: Record,
         exchange: &Exchange,
-        configured: Result<(), String>,
+        configured: Result<(), NotConfigured>,
     ) -> Self {
         let request = &exchange.request;
         let pseudo = [
@@ -113,7 +114,7 @@ impl ApisixFlow {
     fn after_request_callback(&mut self, vm: &mut Vm, result: Result<u32, Failure>) {
         let paused = match result {
             Ok(code) => code != 0,
-            Err(Failure::Crash { why }) => return self.record.end(Outcome::Crash { why }),
+            Err(Failure::Crash { why, .. }) => return self.record.end(Outcome::Crash { why }),
             Err(trap) => {
                 self.record.fail(trap);
                 return self.answer(vm, error_page(503));
@@ -287,9 +288,16 @@ impl Flow for ApisixFlow {
             self.record.end(Outcome::HostReplied { why: why.to_owned() });
             return self.answer(vm, error_page(400));
         }
-        if let Err(why) = self.configured.clone() {
-            self.record.end(Outcome::HostReplied { why });
-            return self.answer(vm, error_page(503));
+        match self.configured.clone() {
+            Ok(()) => {}
+            Err(NotConfigured::Refused { callback }) => {
+                let why = format!("{callback} refused");
+                self.record.end(Outcome::HostReplied { why });
+                return self.answer(vm, error_page(503));
+            }
+            Err(NotConfigured::Failed(failure)) => {
+                return self.after_request_callback(vm, Err(failure));
+            }
         }
         let created = self.create(vm);
         let result = created.and_then(|()| self.callback(vm, "proxy_on_request_headers", [0, 1]));
