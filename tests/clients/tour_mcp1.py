@@ -1,6 +1,6 @@
-"""Tours an MCP server with the Python SDK 1.x, the old line. Usage: tour_mcp1.py URL legacy STEPS
+"""Tours an MCP server with the Python SDK 1.x, the old line. Usage: tour_mcp1.py URL legacy|sse STEPS
 
-Steps and output as in tour_mcp2.py.
+`sse` is the HTTP+SSE transport of 2024-11-05, at URL. Steps and output as in tour_mcp2.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 from mcp import ClientSession
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CreateMessageResult, ElicitResult, Implementation, TextContent
 from pydantic import AnyUrl
@@ -43,10 +44,10 @@ async def perform(session: ClientSession, step: dict[str, Any]) -> dict[str, Any
     return {"text": result.content[0].text, "progress": progress}
 
 
-async def tour(url: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
-    async with streamable_http_client(url) as (read, write, _session_id), ClientSession(
-        read,
-        write,
+async def tour(url: str, mode: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    connect = sse_client if mode == "sse" else streamable_http_client
+    async with connect(url) as streams, ClientSession(
+        *streams[:2],
         read_timeout_seconds=timedelta(seconds=CALL_SECONDS),
         sampling_callback=sampled,
         elicitation_callback=elicited,
@@ -58,4 +59,4 @@ async def tour(url: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
         return {"version": started.protocolVersion, "tools": sorted(tool.name for tool in listed.tools), "seen": seen}
 
 
-print(json.dumps(anyio.run(tour, sys.argv[1], json.loads(sys.argv[3]))))
+print(json.dumps(anyio.run(tour, sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))

@@ -42,6 +42,12 @@ def dual_era(directory: Path, name: str = "dual-era", port: int = 0) -> McpServe
     return McpServer(name, argv, directory / f"{name}.log")
 
 
+def http_and_sse(directory: Path, name: str = "http-and-sse") -> McpServer:
+    """Python SDK 2.x on the transport of 2024-11-05: events at /sse, messages to /messages/."""
+    argv = [sys.executable, SERVERS / "dual_era.py", "--sse", "--name", name]
+    return McpServer(name, argv, directory / f"{name}.log")
+
+
 def everything(directory: Path, name: str = "everything") -> McpServer:
     """The reference server of the TypeScript SDK: legacy sessions, priming events, resumable."""
     entry = CLIENTS / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"

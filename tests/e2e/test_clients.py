@@ -19,7 +19,7 @@ import pytest
 
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY
-from e2e.servers import CLIENTS, McpServer, stateless
+from e2e.servers import CLIENTS, McpServer, http_and_sse, stateless
 
 TOUR_SECONDS = 60
 OLD_PYTHON = REPOSITORY / ".tools" / "venv-mcp1" / "bin" / "python"
@@ -144,3 +144,17 @@ def test_server_without_sessions(tourist: Tourist, stateless_gateway: Envoy, sta
     assert [step["text"] for step in seen["seen"]] == ["3", "counted to 3"]
     assert names(entries, "tools/call") == {"add", "count"}
     assert {entry["session"] for entry in entries} == {None}
+
+
+def test_transport_of_2024_passes(session_yaml: Path, tmp_path: Path) -> None:
+    """HTTP+SSE: the answers to what is POSTed arrive on the one event stream."""
+    tourist = Tourist("tour_mcp1.py", "sse", "tour-mcp1")
+    steps = [step for step in PYTHON_STEPS if step.get("tool") != "break_stream"]
+    settings = {"mcp_session": {"admission": {"paths": ["/sse", "/messages/"]}}}
+    with http_and_sse(tmp_path) as server:
+        with Envoy(session_yaml, upstreams={"mcp_servers": [server.port]}, settings=settings) as gateway:
+            root = f"http://127.0.0.1:{gateway.port}"
+            seen, entries = gateway.logged(lambda: tourist.tour(f"{root}/sse", steps))
+    assert [step["text"] for step in seen["seen"]] == [text for text in PYTHON_TEXTS if text != "resumed"]
+    assert names(entries, "tools/call") == {step["tool"] for step in steps if "tool" in step}
+    assert len({entry["session"] for entry in entries if entry["method"] == "tools/call"} - {None}) == 1

@@ -112,13 +112,21 @@ def attack(port: int, attempt: Attack) -> Answer:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_and_then_a_normal_call(name: str, target: Envoy) -> None:
     attempt = ATTACKS[name]
+    before = forwarded(target)
     answer = attack(target.port, attempt)
     assert answer.status in attempt.statuses, answer.body[:300]
+    assert forwarded(target) - before == (answer.status == 200), "what is refused must not reach the server"
     if attempt.code is not None:
         assert answer.error_code == attempt.code
     if answer.status == 200:
         assert answer.json()["result"]["content"][0]["text"] == "3"
     assert_serves(target)
+
+
+def forwarded(target: Envoy) -> int:
+    """Requests that went to the server so far."""
+    name = "cluster.mcp_servers.upstream_rq_total"
+    return target.stats(f"^{name}$")[name]
 
 
 def assert_serves(target: Envoy) -> None:

@@ -83,6 +83,24 @@ def test_broken_stream_is_resumed_after_its_last_event(gateway: Envoy) -> None:
     assert (replayed[1]["id"], replayed[1]["result"]["content"][0]["text"]) == (42, "resumed")
 
 
+def test_network_that_breaks_loses_no_event(typescript_gateway: Envoy) -> None:
+    """The client's connection is gone in the middle of a call; what it missed is on the stream it resumes."""
+    session = LegacySession.open(typescript_gateway.port)
+    request = legacy_call("trigger-long-running-operation", {"duration": 1, "steps": 5}, id=42)
+    request["params"]["_meta"] = {"progressToken": "p"}
+    with Connection(typescript_gateway.port) as caller:
+        caller.post(request, session_headers(session.id))
+        last = next(event for event in events(caller.head()) if message(event).get("params", {}).get("progress") == 2)
+    time.sleep(1.5)  # this server replays what it stored, and what comes later is lost to it
+    with Connection(typescript_gateway.port) as resumer:
+        headers = [HOST, STREAM, *session_headers(session.id), ("last-event-id", last["id"])]
+        resumer.send(request_head("GET", headers))
+        stream = (message(event) for event in events(resumer.head()))
+        missed = [next(stream) for _ in range(4)]
+    assert [note["params"]["progress"] for note in missed[:3]] == [3, 4, 5]
+    assert missed[3]["id"] == 42 and "completed" in missed[3]["result"]["content"][0]["text"]
+
+
 def test_deleted_session_is_ended_on_the_server(either: Envoy) -> None:
     session = LegacySession.open(either.port)
     assert session.delete().status == 200
