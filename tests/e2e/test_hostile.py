@@ -17,6 +17,7 @@ from e2e.raw import HOST, MEDIA, Answer, Connection, Header, post, request_head
 from e2e.servers import McpServer
 
 BODY = json.dumps(call("add", {"a": 1, "b": 2})).encode()
+LEGACY_BODY = json.dumps(legacy_call("add", {"a": 1, "b": 2})).encode()
 CALL: list[Header] = [HOST, *MEDIA, *call_headers("add")]
 
 
@@ -55,7 +56,7 @@ def mirrored(name: bytes) -> list[Header]:
 ATTACKS = {
     "non-UTF-8 value": Attack(framed([*CALL, ("x-note", b"a\xff\xfe")]), {200}),
     "non-UTF-8 in a mirrored header": Attack(framed(mirrored(b"add\xff")), {400}, -32020),
-    "non-UTF-8 session id": Attack(framed([HOST, *MEDIA, ("mcp-session-id", b"\xff\xfe")]), {404}),
+    "non-UTF-8 session id": Attack(framed([HOST, *MEDIA, ("mcp-session-id", b"\xff\xfe")], LEGACY_BODY), {404}),
     "non-UTF-8 origin": Attack(framed([*CALL, ("origin", b"https://\xff")]), {403}),
     "non-UTF-8 owned header": Attack(framed([*CALL, ("x-mcp-principal", b"\xff")]), {200}),
     "HTTP/1.0 without Host": Attack(framed([*MEDIA]).replace(b"HTTP/1.1", b"HTTP/1.0", 1), {400, 426}),
@@ -66,15 +67,18 @@ ATTACKS = {
     "header of 50 KB": Attack(framed([*CALL, ("x-large", "x" * 50_000)]), {200}),
     "header of 60 KB": Attack(framed([*CALL, ("x-large", "x" * 61_440)]), {431}),
     "mirrored header of 50 KB": Attack(framed(mirrored(b"x" * 50_000)), {400}, -32020),
-    "session id of 50 KB": Attack(framed([HOST, *MEDIA, ("mcp-session-id", "x" * 50_000)]), {404}),
+    "session id of 50 KB": Attack(framed([HOST, *MEDIA, ("mcp-session-id", "x" * 50_000)], LEGACY_BODY), {404}),
     "empty body": Attack(framed(CALL, b""), {400}, -32700),
     "chunked, one byte at a time": Attack(chunked(CALL, BODY, 1), {200}, pieces=True),
     "chunked, with trailers": Attack(with_trailers(CALL, BODY), {200}),
+    "another tool, with trailers": Attack(with_trailers(mirrored(b"other"), BODY), {400}, -32020),
     "body over the limit": Attack(framed(CALL, b" " * 1_048_577), {413}),
     "chunked body over the limit": Attack(chunked(CALL, b" " * 1_100_000, 65_536), {413}),
     "body over Envoy's own buffer": Attack(chunked(CALL, b" " * 3_000_000, 65_536), {413}),
     "gzip body": Attack(framed([*CALL, ("content-encoding", "gzip")], gzip.compress(BODY)), {415}),
-    "two session ids": Attack(framed([HOST, *MEDIA, ("mcp-session-id", "a"), ("mcp-session-id", "b")]), {400}),
+    "two session ids": Attack(
+        framed([HOST, *MEDIA, ("mcp-session-id", "a"), ("mcp-session-id", "b")], LEGACY_BODY), {400}, -32600
+    ),
     "two content types": Attack(framed([*CALL, ("content-type", "text/plain")]), {400, 415}),
     "megabyte of brackets": Attack(framed(CALL, b"[" * 1_000_000), {400}),
     "many keys": Attack(framed(CALL, json.dumps({f"k{n}": n for n in range(40_000)}).encode()), {400}),
