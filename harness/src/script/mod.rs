@@ -8,9 +8,6 @@ mod report;
 mod run;
 mod template;
 
-#[cfg(test)]
-mod tests;
-
 pub use parse::SyntaxError;
 pub use report::{ExchangeReport, Report};
 pub use run::{Failure, Unmet, run_file, run_text};

@@ -252,23 +252,23 @@ impl Runner<'_> {
         let wanted = text.fill_text(&self.captures);
         let wanted = wanted.map_err(|problem| malformed(self.file, at.line, problem))?;
         let refusal = match self.host(at.line) {
-            Err(Failure::Load { error, .. }) => Some(error.to_string()),
+            Err(Failure::Load { error, .. }) => Ok(error.to_string()),
             Err(other) => return Err(other),
             Ok(host) => {
                 let probe = host.exchange(0, &Exchange::new(Request::new("GET", "/")));
                 let lines: String =
                     probe.log.iter().map(|line| format!("\n         {}", line.text)).collect();
                 match &probe.outcome {
-                    outcome @ Outcome::HostReplied { .. } => Some(format!("{outcome}{lines}")),
-                    _ => None,
+                    outcome @ Outcome::HostReplied { .. } => Ok(format!("{outcome}{lines}")),
+                    outcome => Err(format!("not refused; a request was {outcome}{lines}")),
                 }
             }
         };
         self.host = None;
         let difference = match refusal {
-            None => "the configuration was accepted".to_owned(),
-            Some(refusal) if refusal.contains(&wanted) => return Ok(()),
-            Some(refusal) => format!("expected to contain {wanted}\n     got {refusal}"),
+            Err(difference) => difference,
+            Ok(refusal) if refusal.contains(&wanted) => return Ok(()),
+            Ok(refusal) => format!("expected to contain {wanted}\n     got {refusal}"),
         };
         self.miss(at, "configuration", &format!("expect refused {wanted}"), difference);
         Ok(())

@@ -55,8 +55,7 @@ const SIGNATURES: &[(&str, &str)] = &[
     ("proxy_grpc_close", "i32"),
 ];
 
-/// Where host calls put the pointer and the size of what they return, and other results.
-pub const POINTER: &str = "(i32.const 16)";
+/// Where host calls put the size (after the pointer) of what they return, and other results.
 pub const SIZE: &str = "(i32.const 20)";
 pub const RESULT: &str = "(i32.const 24)";
 /// Constant 0 arguments, for "nothing here".
@@ -101,6 +100,15 @@ impl Guest {
         );
         self.imports.insert(name.to_owned(), import);
         format!("(call ${name} {arguments})")
+    }
+
+    /// Imports a WASI call, to be called by its name.
+    pub fn import_wasi(&mut self, name: &str, parameters: &str) {
+        let import = format!(
+            "(import \"wasi_snapshot_preview1\" \"{name}\"
+               (func ${name} (param {parameters}) (result i32)))\n"
+        );
+        self.imports.insert(name.to_owned(), import);
     }
 
     /// Logs "LABEL=STATUS" for a host call.

@@ -1,6 +1,8 @@
 //! A host with its workers: loads the module into each, runs exchanges step by step or whole, and
 //! turns the clock.
 
+mod events;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,10 +17,9 @@ use crate::flow::{Flow, Record};
 use crate::headers::Headers;
 use crate::metrics::Metrics;
 use crate::module::{LoadError, Module};
-use crate::options::{FailurePolicy, Options};
+use crate::options::Options;
 use crate::profile::Profile;
 use crate::services::{ServiceAnswer, Services};
-use crate::vm::{Failure, Vm};
 use crate::worker::Worker;
 use crate::world::{HostCall, Journal, LogLine, Nanos, Queues, Random, SharedData, World};
 
@@ -45,6 +46,14 @@ struct Open {
     flow: Box<dyn Flow>,
     since: Nanos,
     told: Told,
+}
+
+impl Open {
+    /// Whether it can go on: the guest was not told of its end, and its virtual machine is there.
+    fn is_live(&mut self, worker: &Worker) -> bool {
+        let same = self.generation == worker.generation;
+        same && !worker.vm.crashed && !self.flow.record().closed
+    }
 }
 
 /// How much of the journal earlier transcripts have told.
@@ -206,10 +215,12 @@ impl Host {
 
     /// The client goes away.
     pub fn abort(&mut self, id: ExchangeId) {
-        self.step(id, |flow, vm| {
-            flow.record().end(Outcome::Aborted);
-            flow.close(vm);
-        });
+        if let Some(mut open) = self.open.remove(&id.0) {
+            open.flow.record().end(Outcome::Aborted);
+            self.close(&mut open);
+            self.open.insert(id.0, open);
+        }
+        self.settle();
     }
 
     /// How the exchange ended, if it has.
@@ -312,124 +323,5 @@ impl Host {
     pub fn shared_data_size(&self) -> (usize, usize) {
         let world = self.world.borrow();
         (world.shared_data.len(), world.shared_data.bytes())
-    }
-
-    // --- inside ---
-
-    fn load(&self, worker: usize, generation: usize) -> Result<Worker, LoadError> {
-        let (module, options) = (&self.module, &self.options);
-        Worker::load(module, self.profile, options, &self.world, worker, generation)
-    }
-
-    /// Gives a worker a new virtual machine where the host would: Envoy by its failure policy,
-    /// APISIX when the whole process died.
-    fn revive(&mut self, worker: usize) {
-        let dead = match self.profile {
-            Profile::Envoy => {
-                self.workers[worker].vm.trapped
-                    && self.options.envoy.failure_policy == FailurePolicy::FailReload
-            }
-            Profile::Apisix => self.workers[worker].vm.crashed,
-        };
-        if dead {
-            let generation = self.workers[worker].generation + 1;
-            if let Ok(loaded) = self.load(worker, generation) {
-                self.workers[worker] = loaded;
-            }
-        }
-    }
-
-    fn step(&mut self, id: ExchangeId, step: impl FnOnce(&mut dyn Flow, &mut Vm)) {
-        if let Some(open) = self.open.get_mut(&id.0) {
-            let worker = &mut self.workers[open.worker];
-            if open.generation == worker.generation && !worker.vm.crashed {
-                step(open.flow.as_mut(), &mut worker.vm);
-            }
-        }
-        self.settle();
-    }
-
-    /// Turns the clock until the exchange ended, or it is `enough`, which it then says, or nothing
-    /// more comes within patience.
-    fn run_until(&mut self, id: ExchangeId, enough: impl Fn(&Record) -> bool) -> bool {
-        let limit = self.world.borrow().after(self.options.patience);
-        loop {
-            let Some(open) = self.open.get_mut(&id.0) else { return false };
-            let record = open.flow.record();
-            if record.outcome.is_some() || enough(record) {
-                return record.outcome.is_none();
-            }
-            match self.next_event().filter(|due| *due <= limit) {
-                Some(due) => self.fire(due),
-                None => return false,
-            }
-        }
-    }
-
-    fn next_event(&mut self) -> Option<Nanos> {
-        self.workers.iter_mut().filter_map(Worker::next_due).min()
-    }
-
-    /// Lets everything due at this time happen, worker by worker.
-    fn fire(&mut self, due: Nanos) {
-        let now = self.world.borrow().now.max(due);
-        self.world.borrow_mut().now = now;
-        for index in 0..self.workers.len() {
-            while let Some(result) = self.workers[index].next_callback(due) {
-                self.after_root_callback(index, result);
-            }
-        }
-        self.settle();
-    }
-
-    /// Whatever follows at once from a step: queues tell of what they got, and a crash takes down
-    /// every exchange of its worker.
-    fn settle(&mut self) {
-        self.deliver_queues();
-        for open in self.open.values_mut() {
-            let worker = &self.workers[open.worker];
-            if worker.vm.crashed && open.generation == worker.generation {
-                let why = "the worker died serving another request".to_owned();
-                open.flow.record().end(Outcome::Crash { why });
-            }
-        }
-    }
-
-    /// A callback of the plugin itself ran: exchanges it touched go on, or fail with it.
-    fn after_root_callback(&mut self, index: usize, result: Result<(), Failure>) {
-        let worker = &mut self.workers[index];
-        let affected = self
-            .open
-            .values_mut()
-            .filter(|open| open.worker == index && open.generation == worker.generation);
-        for open in affected {
-            match &result {
-                Ok(()) => open.flow.resume(&mut worker.vm),
-                Err(failure) => open.flow.callback_failed(&mut worker.vm, failure.clone()),
-            }
-        }
-    }
-
-    fn deliver_queues(&mut self) {
-        loop {
-            let ready = self.world.borrow_mut().queues.ready.pop_front();
-            let Some((queue, index)) = ready else { return };
-            let worker = &mut self.workers[index];
-            if worker.vm.is_running() {
-                let root = worker.root;
-                let result = worker.vm.call("proxy_on_queue_ready", root, None, &[root, queue]);
-                self.after_root_callback(index, result.map(drop));
-            }
-        }
-    }
-
-    fn close(&mut self, open: &mut Open) {
-        let worker = &mut self.workers[open.worker];
-        if open.generation == worker.generation && !worker.vm.crashed {
-            open.flow.close(&mut worker.vm);
-            if self.profile.rules().reuse_context_ids {
-                worker.free_contexts.insert(open.flow.record().context);
-            }
-        }
     }
 }
