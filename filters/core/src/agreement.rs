@@ -30,7 +30,7 @@ pub fn check(mirror: &Mirror, message: &Message<'_>, versions: &[Version]) -> Re
     }
     let meta = message.params.meta.as_ref();
     match era {
-        Era::Legacy => legacy(claim, meta, versions)?,
+        Era::Legacy => legacy(claim, message, meta, versions)?,
         Era::Modern => modern(mirror, message, meta, versions)?,
     }
     Ok(era)
@@ -69,13 +69,23 @@ pub fn named_by(method: &str) -> Named {
     }
 }
 
-fn legacy(claim: Claim, meta: Option<&Meta<'_>>, versions: &[Version]) -> Result<(), Refusal> {
+fn legacy(
+    claim: Claim,
+    message: &Message<'_>,
+    meta: Option<&Meta<'_>>,
+    versions: &[Version],
+) -> Result<(), Refusal> {
     if meta.is_some_and(|meta| meta.protocol_version.is_some()) {
         return Err(mismatch("MCP-Protocol-Version does not match the version in _meta"));
     }
     match claim {
         Claim::Known(version) if !versions.contains(&version) => {
             Err(unsupported(version.as_str(), versions))
+        }
+        // Without the header, `initialize` says what it wants, and all else is 2025-03-26 or older.
+        Claim::Absent if versions.iter().all(|version| version.era() == Era::Modern) => {
+            let asked = message.params.protocol_version.as_deref();
+            Err(unsupported(asked.unwrap_or(Version::V2025_03_26.as_str()), versions))
         }
         _ => Ok(()),
     }

@@ -11,6 +11,7 @@ mod tests;
 pub use config::{Admission, AdmissionConfig, Batches, Validation};
 pub(crate) use cors::Reader;
 
+use crate::agreement;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::{Head, Single};
 use crate::limits::MAX_HEADERS;
@@ -69,8 +70,8 @@ impl Admission {
         match head.first(":method") {
             Some(b"OPTIONS") if self.cors.is_some() => Ok(Admitted::Answer(self.preflight(head))),
             Some(b"POST") => self.check_body_headers(head).map(|()| Admitted::Mcp(Verb::Post)),
-            Some(b"GET") => check_stream(head).map(|()| Admitted::Mcp(Verb::Get)),
-            Some(b"DELETE") => check_stream(head).map(|()| Admitted::Mcp(Verb::Delete)),
+            Some(b"GET") => self.check_stream(head).map(|()| Admitted::Mcp(Verb::Get)),
+            Some(b"DELETE") => self.check_stream(head).map(|()| Admitted::Mcp(Verb::Delete)),
             _ => Err(not_allowed("GET, POST, DELETE")),
         }
     }
@@ -108,14 +109,21 @@ impl Admission {
             _ => Ok(()),
         }
     }
-}
 
-/// GET and DELETE left the protocol with the sessions they served.
-fn check_stream(head: &Head<'_>) -> Result<(), Refusal> {
-    match head.single("mcp-protocol-version") {
-        Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader)),
-        version if Claim::parse(version.one()).era() == Era::Modern => Err(not_allowed("POST")),
-        _ => Ok(()),
+    /// GET and DELETE left the protocol with the sessions they served.
+    fn check_stream(&self, head: &Head<'_>) -> Result<(), Refusal> {
+        let version = head.single("mcp-protocol-version");
+        if version == Single::Repeated {
+            return Err(Refusal::new(Reason::DuplicateHeader));
+        }
+        let modern_only = self.versions.iter().all(|version| version.era() == Era::Modern);
+        match Claim::parse(version.one()) {
+            claim if modern_only || claim.era() == Era::Modern => Err(not_allowed("POST")),
+            Claim::Known(version) if !self.versions.contains(&version) => {
+                Err(agreement::unsupported(version.as_str(), &self.versions))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -219,6 +219,28 @@ fn methods_of_an_endpoint() {
 }
 
 #[test]
+fn streams_are_opened_in_versions_that_have_them() {
+    let header = |version| vec![("mcp-protocol-version", version)];
+    let november = r#"{"versions":["2025-11-25","2026-07-28"]}"#;
+    let modern = r#"{"versions":["2026-07-28"]}"#;
+    let cases = [
+        ("spoken here", november, header("2025-11-25"), None),
+        ("no header", november, vec![], None),
+        ("not spoken here", november, header("2025-06-18"), Some(Reason::UnsupportedVersion)),
+        ("modern", november, header("2026-07-28"), Some(Reason::MethodNotAllowed)),
+        ("modern only, no header", modern, vec![], Some(Reason::MethodNotAllowed)),
+        ("modern only", modern, header("2025-11-25"), Some(Reason::MethodNotAllowed)),
+    ];
+    for (name, text, version, refused) in cases {
+        let admission = admission(text);
+        for method in ["GET", "DELETE"] {
+            let fields = [vec![(":method", method)], version.clone()].concat();
+            assert_eq!(judge(&admission, &fields).err(), refused, "{name}: {method}");
+        }
+    }
+}
+
+#[test]
 fn media_types_and_encodings_of_a_body() {
     let typed = |value| [POST, ("content-type", value)];
     let coded = |value| [POST, JSON, ("content-encoding", value)];

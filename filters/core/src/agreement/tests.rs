@@ -348,6 +348,7 @@ fn a_version_is_refused_with_what_to_retry_with_and_what_was_asked_for() {
         (Version::V2025_03_26, Version::V2025_11_25, Version::V2026_07_28);
     let call = weather();
     let list = request("tools/list", "");
+    let opening = request("initialize", r#""protocolVersion":"2025-11-25""#);
     let unknown = request("tools/list", &meta("v999"));
     let legacy = [("mcp-protocol-version", "2025-06-18")];
     let v999 = [("mcp-protocol-version", "v999"), LIST];
@@ -357,6 +358,9 @@ fn a_version_is_refused_with_what_to_retry_with_and_what_was_asked_for() {
         (&[november, modern], &v999, &unknown, json!(["2026-07-28"]), "v999"),
         (&[november, modern], &legacy, &list, json!(["2026-07-28"]), "2025-06-18"),
         (&[modern], &legacy, &list, json!(["2026-07-28"]), "2025-06-18"),
+        // Without the header: what `initialize` asks for, or what its absence means.
+        (&[modern], &[], &opening, json!(["2026-07-28"]), "2025-11-25"),
+        (&[modern], &[], &list, json!(["2026-07-28"]), "2025-03-26"),
         (&[march, november], &legacy, &list, json!(["2025-03-26", "2025-11-25"]), "2025-06-18"),
         (&[march, november], &v999, &unknown, json!(["2025-03-26", "2025-11-25"]), "v999"),
         (&[november], &latest, &call, json!(["2025-11-25"]), "2026-07-28"),
@@ -369,6 +373,11 @@ fn a_version_is_refused_with_what_to_retry_with_and_what_was_asked_for() {
             "data": { "supported": supported, "requested": requested },
         });
         assert_eq!(error(&refusal), expect, "{spoken:?}");
+    }
+    // Where any version with a handshake is spoken, the server negotiates.
+    for body in [&opening, &list] {
+        let passed = check(&mirror(&[]), &single(body), &[november, modern]);
+        assert_eq!(passed.ok(), Some(Era::Legacy), "{body}");
     }
 }
 
