@@ -138,10 +138,11 @@ impl Filter for SessionFilter {
         environment: &mut dyn Environment,
         state: &mut State,
     ) -> Vec<Edit> {
-        let (Some(sealing), Some(Era::Legacy)) = (&self.sealing, state.opening.era) else {
-            return Vec::new();
-        };
+        let Some(sealing) = &self.sealing else { return Vec::new() };
         let Some(minted) = response.header(SESSION_ID) else { return Vec::new() };
+        if state.opening.era == Some(Era::Modern) {
+            return vec![session_edit(None)];
+        }
         if let Session::Sealed(record, presented) = &state.session
             && record.id.as_bytes() == minted
         {
