@@ -53,10 +53,19 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ConfigError> {
     let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { "configuration".to_owned() } else { path };
-        ConfigError::new(path, error.into_inner().to_string())
+        ConfigError::new(path, without_value(error.into_inner().to_string()))
     })?;
     reader.end().map_err(|error| ConfigError::new("configuration", error.to_string()))?;
     Ok(value)
+}
+
+/// The reader's words without the text it did not expect, which may be a secret in the wrong place.
+fn without_value(problem: String) -> String {
+    let quoted = problem.strip_prefix("invalid type: string \"");
+    match quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
+        Some((_, expected)) => format!("invalid type: string, expected {expected}"),
+        None => problem,
+    }
 }
 
 /// A duration written with its unit: `"500ms"`, `"30s"`, `"1h 30m"`.
@@ -170,6 +179,9 @@ mod tests {
     #[test]
     fn a_secret_is_never_printed() {
         let text = format!(r#"{{"list":[{{"secret":"{}"}}]}}"#, STANDARD.encode([b'k'; 32]));
+        let misplaced =
+            parse::<Example>(br#"{"list":"kkkk\", expected kkkk"}"#).expect_err("no list");
+        assert!(misplaced.problem.starts_with("invalid type: string, expected a sequence"));
         let example = parse::<Example>(text.as_bytes()).expect("valid");
         assert!(!format!("{example:?}").contains("kkkk"));
         assert!(!format!("{example:?}").contains("107"));

@@ -72,13 +72,11 @@ impl<'a, 'k> Keys<'a, 'k> {
     }
 }
 
-/// Whether a reader that ignores case (by Unicode simple folding, as Go's does) or a trailing NUL
+/// Whether a reader that ignores case (by Unicode simple folding, as Go's does) or stops at a NUL
 /// (as C's do) would take `key` for `name`, which must be ASCII.
 fn look_alike(key: &str, name: &str) -> bool {
-    key.trim_end_matches('\0')
-        .chars()
-        .map(fold)
-        .eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
+    let key = key.split_once('\0').map_or(key, |(before, _)| before);
+    key.chars().map(fold).eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
 }
 
 /// Folds what folds into ASCII: besides the capitals, LATIN SMALL LETTER LONG S and KELVIN SIGN are

@@ -123,7 +123,7 @@ impl fmt::Display for Fault {
             Self::IdTooLong => "id too long",
             Self::IdType => "id must be a string or an integer",
             Self::Jsonrpc => "jsonrpc must be \"2.0\"",
-            Self::KeyLookAlike => "key differs from a known one only in case or a trailing NUL",
+            Self::KeyLookAlike => "key differs from a known one only in case or from a NUL on",
             Self::MethodMissing => "message has no method, result or error",
             Self::MethodTooLong => "method too long",
             Self::MethodType => "method must be a string",

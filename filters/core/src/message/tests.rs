@@ -420,6 +420,7 @@ fn look_alikes_at_the_top_and_in_params() {
             name.to_ascii_uppercase(),
             format!("{name}\\u0000"),
             format!("{name}\\u0000\\u0000"),
+            format!("{name}\\u0000x"),
             format!("{}\\u0000", name.to_ascii_uppercase()),
         ];
         if name.contains('s') {
