@@ -1,0 +1,5 @@
+//! Who is calling, and may they: an OAuth 2.1 resource server and API-key gate for MCP.
+//!
+//! `token` judges a JWT against an issuer's rules; `keys` reads JWK sets; `api_key` knows callers by
+//! a shared key; `rules` decides by method, tool and scope; `metadata` and `challenge` tell OAuth
+//! clients where to turn.
