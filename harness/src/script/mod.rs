@@ -6,6 +6,7 @@ mod message;
 mod parse;
 mod report;
 mod run;
+mod subject;
 mod template;
 
 pub use parse::SyntaxError;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::check::{Subject, Test, word};
+use super::check::Test;
 use super::message::Message;
+use super::subject::{Subject, word};
 use super::template::{Template, is_name};
 use crate::options::FailurePolicy;
 use crate::profile::Profile;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
-use super::check::show;
+use super::subject::show;
 use crate::exchange::{Exchange, Transcript};
 use crate::headers::Headers;
 use crate::profile::Profile;

@@ -312,6 +312,22 @@ fn a_malformed_file_is_named_with_the_line() {
 }
 
 #[test]
+fn the_example_of_the_readme_follows_the_format() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("## An exchange file\n\n```\n").expect("an example");
+    let (example, _) = rest.split_once("```\n").expect("its end");
+    for profile in Profile::ALL {
+        match run(example, profile) {
+            Err(Failure::Unmet { report, .. }) => assert_eq!(report.exchanges.len(), 1),
+            Err(Failure::Malformed(error)) => {
+                assert!(error.problem.contains("captured as session"), "{error}");
+            }
+            other => panic!("our guest seals nothing, got {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn services_are_scripted_in_files() {
     let mut guest = Guest::new();
     let (service, headers) = (
