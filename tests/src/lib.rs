@@ -1,1 +1,10 @@
-//! x
+//! What the tests of the built modules share: where the modules and the repository are, which
+//! values are planted as secrets, and the messages most of them send.
+//!
+//! The tests themselves: `modules/*.exchange` (traffic as text, run by `tests/exchanges.rs`),
+//! `tests/endurance.rs` and `tests/contract.rs` (what a text cannot tell), and in Python `e2e`
+//! (real Envoy).
+
+pub mod message;
+pub mod module;
+pub mod planted;

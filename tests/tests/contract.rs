@@ -1,0 +1,127 @@
+//! What the built modules promise the hosts that load them, and what the crates promise each other.
+
+mod linked;
+
+use std::process::Command;
+
+use linked::LINKED;
+use mcp_harness::{Host, Module, Options, Profile};
+use mcp_tests::module::{self, Published};
+
+/// What every host needs besides callbacks: memory, initializer, ABI version, allocator.
+const RUNTIME_EXPORTS: [&str; 4] =
+    ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
+
+/// Bytes of a module, at most, by name.
+const SIZE_CEILINGS: [(&str, usize); 1] = [("mcp_session", 600 * 1024)];
+
+/// Pages of 64 KiB that a configured module holds before its first request, at most.
+const START_PAGES: u64 = 32;
+
+fn published() -> Vec<(Published, Vec<u8>)> {
+    let modules = Published::all();
+    assert!(!modules.is_empty(), "the workspace has no loadable module");
+    modules.into_iter().map(|module| (module.clone(), module::bytes(&module.name))).collect()
+}
+
+#[test]
+fn every_module_exports_the_runtime_and_its_declared_callbacks_only() {
+    for (published, bytes) in published() {
+        let module = Module::load(&bytes).expect("a module");
+        let mut exported: Vec<String> = module.exports().into_iter().map(|e| e.name).collect();
+        let mut promised: Vec<String> = RUNTIME_EXPORTS.map(str::to_owned).to_vec();
+        promised.extend(published.callbacks);
+        exported.sort();
+        promised.sort();
+        assert_eq!(exported, promised, "{}", published.name);
+    }
+}
+
+#[test]
+fn every_import_is_linked_by_both_hosts_with_this_signature() {
+    for (published, bytes) in published() {
+        for import in Module::load(&bytes).expect("a module").imports() {
+            let linked = LINKED.iter().any(|(module, names, kind)| {
+                *module == import.module && *kind == import.kind && names.contains(&&*import.name)
+            });
+            assert!(linked, "{}: {import} is not linked by every host", published.name);
+        }
+    }
+}
+
+#[test]
+fn every_published_file_belongs_to_a_package() {
+    let names: Vec<String> = Published::all().into_iter().map(|module| module.name).collect();
+    for entry in std::fs::read_dir(module::repository().join("dist")).expect("run 'make wasm'") {
+        let path = entry.expect("dist/ can be listed").path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            assert!(names.contains(&name), "dist/{name}.wasm: no package publishes it");
+        }
+    }
+}
+
+#[test]
+fn no_module_is_larger_than_its_ceiling() {
+    for (published, bytes) in published() {
+        let ceiling = SIZE_CEILINGS.iter().find(|(name, _)| *name == published.name);
+        let (_, ceiling) = ceiling.unwrap_or_else(|| panic!("{}: no ceiling", published.name));
+        assert!(bytes.len() <= *ceiling, "{}: {} of {ceiling}", published.name, bytes.len());
+    }
+}
+
+#[test]
+fn a_configured_module_holds_little_memory() {
+    for (published, bytes) in published() {
+        let module = Module::load(&bytes).expect("a module");
+        for profile in Profile::ALL {
+            let host = Host::new(&module, profile, Options::default()).expect("it loads");
+            let pages = host.memory_pages(0);
+            assert!(pages <= START_PAGES, "{} on {profile}: {pages} pages", published.name);
+        }
+    }
+}
+
+/// APISIX ships wasmtime 0.38; the harness runs a far newer one.
+#[test]
+fn every_module_loads_in_the_engine_that_apisix_ships() {
+    let repository = module::repository();
+    let setup = Command::new("tests/setup.sh").arg("wasmtime").current_dir(&repository).output();
+    let setup = setup.expect("tests/setup.sh runs");
+    assert!(setup.status.success(), "{}", String::from_utf8_lossy(&setup.stderr));
+    let check = Command::new(".tools/venv-wasmtime/bin/python")
+        .arg("tests/modules/load_in_wasmtime_038.py")
+        .args(Published::all().iter().map(Published::path))
+        .current_dir(&repository)
+        .output()
+        .expect("Python runs");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let rules: [(&str, &[&str]); 3] = [
+        ("mcp-core", &["proxy-wasm", "mcp-host", "mcp-session", "mcp-harness", "wasmtime"]),
+        ("mcp-session", &["proxy-wasm", "mcp-host", "mcp-harness", "wasmtime"]),
+        ("mcp-harness", &["mcp-core", "mcp-host", "mcp-session", "proxy-wasm"]),
+    ];
+    for (package, banned) in rules {
+        let dependencies = dependencies(package);
+        assert!(dependencies.len() > 1, "cargo tree shows nothing of {package}");
+        for banned in banned {
+            assert!(!dependencies.iter().any(|d| d == banned), "{package} depends on {banned}");
+        }
+    }
+}
+
+/// The names of all that is linked into a package.
+fn dependencies(package: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--package", package])
+        .current_dir(module::repository())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("names are text");
+    lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}

@@ -1,0 +1,166 @@
+//! What an exchange file cannot tell: exchanges side by side, clients that leave half-way, counts of
+//! very many tools, and configurations that must not be quoted.
+
+use std::time::Duration;
+
+use mcp_harness::{Exchange, Host, LoadError, Options, Outcome, Profile, Request, Transcript};
+use mcp_tests::{message, module, planted};
+
+fn options(configuration: &str) -> Options {
+    Options { configuration: configuration.into(), ..Options::default() }
+}
+
+fn host(profile: Profile, configuration: &str) -> Host {
+    Host::new(&module::session(), profile, options(configuration)).expect("it loads")
+}
+
+/// How often the filter answered by itself.
+fn answers(transcript: &Transcript) -> usize {
+    transcript.calls.iter().filter(|call| call.name == "proxy_send_local_response").count()
+}
+
+#[test]
+fn a_client_that_leaves_while_it_is_held_is_answered_by_nobody() {
+    for profile in Profile::ALL {
+        let mut host = host(profile, r#"{"admission":{"body_timeout":"2s"}}"#);
+        let request = Exchange::new(message::legacy(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#));
+        let id = host.open(0, &request);
+        host.request_body(id, br#"{"jsonrpc":"2.0","id":1,"#, false);
+        host.abort(id);
+        assert_eq!(host.finish(id).outcome, Outcome::Aborted, "{profile}");
+
+        host.advance(Duration::from_secs(60));
+        let next = host.exchange(0, &request);
+        assert_eq!((&next.outcome, answers(&next)), (&Outcome::Proxied, 0), "{profile}");
+        assert!(next.log.is_empty(), "{profile}: {:?}", next.log);
+    }
+}
+
+#[test]
+fn held_requests_of_one_worker_are_judged_each_by_its_own_body() {
+    let good = r#"{"jsonrpc":"2.0","id":"good","method":"tools/call","params":{"name":"add"}}"#;
+    let bad = r#"{"jsonrpc":"2.0","id":"bad","method":"tools/call","params":{"name":1}}"#;
+    for profile in Profile::ALL {
+        let mut host = host(profile, "{}");
+        let open = |host: &mut Host, body: &str| {
+            let exchange = Exchange::new(message::legacy(body));
+            let id = host.open(0, &exchange);
+            host.request_body(id, &body.as_bytes()[..30], false);
+            (id, exchange)
+        };
+        let (first, exchange) = open(&mut host, good);
+        let (second, _) = open(&mut host, bad);
+        let (third, _) = open(&mut host, good);
+        host.request_body(second, &bad.as_bytes()[30..], true);
+        host.request_body(first, &good.as_bytes()[30..], true);
+        host.request_body(third, &good.as_bytes()[30..], true);
+
+        assert!(host.wait_for_upstream(first) && host.wait_for_upstream(third), "{profile}");
+        for id in [first, third] {
+            host.response_head(id, &exchange.response);
+            let transcript = host.finish(id);
+            assert_eq!(transcript.outcome, Outcome::Proxied, "{profile}");
+            assert_eq!(transcript.upstream_header("x-mcp-name"), Some(&b"add"[..]), "{profile}");
+            let upstream = transcript.upstream.expect("it was asked");
+            assert_eq!(upstream.whole_body(), good.as_bytes(), "{profile}");
+        }
+        let refused = host.finish(second);
+        assert_eq!((&refused.outcome, refused.status()), (&Outcome::Replied, 400), "{profile}");
+        let body = refused.client.expect("it was answered").response.whole_body();
+        assert!(String::from_utf8_lossy(&body).contains(r#""id":"bad""#), "{profile}");
+    }
+}
+
+#[test]
+fn seventy_tools_become_sixty_four_labels_and_other() {
+    let mut host = host(Profile::Envoy, "{}");
+    for _ in 0..2 {
+        for tool in 0..70 {
+            let call = Exchange::new(message::modern_call(&format!("tool-{tool}")));
+            assert_eq!(host.exchange(0, &call).outcome, Outcome::Proxied);
+        }
+    }
+    let calls = |tool: &str| {
+        let name =
+            format!("mcp_requests.era.modern.method.tools/call.tool.{tool}.outcome.forwarded");
+        host.metrics().get(&name).copied()
+    };
+    assert_eq!((calls("tool-0"), calls("tool-63"), calls("tool-64")), (Some(2), Some(2), None));
+    assert_eq!(calls("other"), Some(2 * 6));
+    assert_eq!(host.metrics().len(), 65);
+}
+
+#[test]
+fn a_host_that_keeps_no_counts_is_asked_for_no_more_of_them() {
+    let mut host = host(Profile::Apisix, "{}");
+    for tool in 0..200 {
+        let call = Exchange::new(message::modern_call(&format!("tool-{tool}")));
+        assert_eq!(host.exchange(0, &call).outcome, Outcome::Proxied);
+    }
+    let defined = host.calls().iter().filter(|call| call.name == "proxy_define_metric").count();
+    assert!(defined <= 65, "{defined}");
+}
+
+#[test]
+fn refused_clients_use_up_no_labels_and_make_no_metrics_of_their_own() {
+    let mut host = host(Profile::Envoy, "{}");
+    for tool in 0..200 {
+        let liar = message::modern_call(&format!("tool-{tool}")).header("mcp-name", "other");
+        assert_eq!(host.exchange(0, &Exchange::new(liar)).outcome, Outcome::Replied);
+    }
+    let call = Exchange::new(message::modern_call("honest"));
+    assert_eq!(host.exchange(0, &call).outcome, Outcome::Proxied);
+    let names: Vec<String> = host.metrics().into_keys().collect();
+    let prefix = "mcp_requests.era.modern.method.tools/call.tool";
+    let expected = [
+        format!("{prefix}.honest.outcome.forwarded"),
+        format!("{prefix}.other.outcome.refused_header_mismatch"),
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_tool_cannot_spell_another_metric() {
+    let mut host = host(Profile::Envoy, "{}");
+    let call = Exchange::new(message::modern_call("a.outcome.refused_origin"));
+    assert_eq!(host.exchange(0, &call).outcome, Outcome::Proxied);
+    let names: Vec<String> = host.metrics().into_keys().collect();
+    let tool = "a_outcome_refused_origin";
+    let expected =
+        format!("mcp_requests.era.modern.method.tools/call.tool.{tool}.outcome.forwarded");
+    assert_eq!(names, [expected]);
+}
+
+#[test]
+fn a_refused_configuration_is_not_quoted_where_it_may_hold_secrets() {
+    let (ring, export) = (planted::RING, planted::EXPORT);
+    let cases = [
+        format!(r#"{{"session":{{"secrets":"{ring}","export_key":"{export}"}}}}"#),
+        format!(r#"{{"session":{{"secrets":["{ring}!"],"export_key":"{export}"}}}}"#),
+        format!(r#"{{"session":{{"secrets":["{ring}"],"export_key":["{export}"]}}}}"#),
+        format!(r#"{{"session":{{"secrets":["{ring}"],"export_key":"planted"}}}}"#),
+        format!(r#"{{"session":{{"secrets":[["{ring}"]],"export_key":"{export}"}}}}"#),
+        format!(r#"{{"session":{{"secrets":["{ring}"]}}}}"#),
+        format!(r#"{{"session":"{ring}"}}"#),
+        format!(r#"{{"session":{{"secrets":["{ring}","export_key":"{export}"}}}}"#),
+        format!(r#"{{"session":{{"ttl":"{export}"}}}}"#),
+        format!(r#"{{"session":{{"principal_header_trusted":"{export}"}}}}"#),
+        format!(r#""{ring}""#),
+    ];
+    let module = module::session();
+    for configuration in cases {
+        match Host::new(&module, Profile::Envoy, options(&configuration)) {
+            Ok(_) => panic!("{configuration} was accepted"),
+            Err(LoadError::Start { problem, .. }) => {
+                assert!(problem.contains("configuration refused: "), "{problem}");
+                assert!(!problem.contains(planted::MARK), "{problem}");
+            }
+            Err(other) => panic!("{configuration}: {other}"),
+        }
+        let host = Host::new(&module, Profile::Apisix, options(&configuration));
+        let mut host = host.expect("APISIX configures at the first request");
+        let transcript = host.exchange(0, &Exchange::new(Request::new("GET", "/")));
+        assert_eq!(transcript.status(), 503, "{configuration}");
+        assert_eq!(planted::leak(&transcript), None);
+    }
+}
