@@ -2,12 +2,14 @@
 //! with it and what is allowed.
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::limits::MIN_SECRET;
 
@@ -65,6 +67,30 @@ fn without_value(problem: String) -> String {
     match quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
         Some((_, expected)) => format!("invalid type: string, expected {expected}"),
         None => problem,
+    }
+}
+
+/// A nested object. A derived reader alone would take an array as well, by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Section<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Section<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = T;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Object(PhantomData)).map(Self)
     }
 }
 

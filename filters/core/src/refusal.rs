@@ -73,6 +73,8 @@ pub enum Reason {
     Origin,
     /// The body is not JSON.
     Parse,
+    /// The gateway's authentication names a principal longer than any real one.
+    PrincipalTooLong,
     /// A modern client posted a response.
     ResponsePosted,
     /// The session id is not one this gateway sealed for this caller, or it expired.
@@ -108,6 +110,9 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         Reason::MethodNotAllowed => ("method_not_allowed", 405, -32600, "Method not allowed"),
         Reason::Origin => ("origin", 403, -32600, "Origin not allowed"),
         Reason::Parse => ("parse", 400, -32700, "Parse error"),
+        Reason::PrincipalTooLong => {
+            ("principal_too_long", 400, -32600, "The caller's name is too long")
+        }
         Reason::ResponsePosted => {
             ("response_posted", 400, -32600, "Responses are not posted in this protocol version")
         }

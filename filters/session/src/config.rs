@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use mcp_core::admission::{Admission, AdmissionConfig};
-use mcp_core::config::{self, ConfigError, Period, Secret};
+use mcp_core::config::{self, ConfigError, Period, Secret, Section};
 use mcp_core::limits;
+use mcp_core::owned;
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
 use serde::Deserialize;
 
@@ -15,8 +16,8 @@ use crate::keys::{ExportKey, Ring};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
 struct ModuleConfig {
-    admission: AdmissionConfig,
-    session: SessionConfig,
+    admission: Section<AdmissionConfig>,
+    session: Section<SessionConfig>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,9 +54,9 @@ pub fn plan(
 ) -> Result<Plan<SessionFilter>, ConfigError> {
     let config: ModuleConfig = config::parse(configuration)?;
     let admission =
-        Admission::try_from(config.admission).map_err(|error| error.within("admission"))?;
-    let notices = notices(&config.session);
-    let filter = filter(config.session, capabilities).map_err(|error| error.within("session"))?;
+        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
+    let notices = notices(&config.session.0);
+    let filter = filter(config.session.0, capabilities).map_err(|error| error.within("session"))?;
     Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
 }
 
@@ -116,6 +117,12 @@ fn principal_header(name: Option<String>, trusted: bool) -> Result<Option<String
         return Err(ConfigError::new(
             "principal_header",
             "must be a header name of letters, digits and '-'",
+        ));
+    }
+    if owned::is_forged(name.as_bytes()) {
+        return Err(ConfigError::new(
+            "principal_header",
+            "is one of the headers that are removed from every request",
         ));
     }
     if !trusted {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::origin::{Host, Origin};
 use super::path::PathRule;
-use crate::config::{ConfigError, Period, Size};
+use crate::config::{ConfigError, Period, Section, Size};
 use crate::limits;
 use crate::version::Version;
 
@@ -17,7 +17,7 @@ pub struct AdmissionConfig {
     paths: Vec<String>,
     origins: Vec<String>,
     hosts: Vec<String>,
-    cors: Option<CorsConfig>,
+    cors: Option<Section<CorsConfig>>,
     max_body: Option<Size>,
     body_timeout: Option<Period>,
     validation: Validation,
@@ -103,9 +103,9 @@ impl TryFrom<AdmissionConfig> for Admission {
             paths: each("paths", &config.paths, PathRule::parse)?,
             origins: each("origins", &config.origins, Origin::parse)?,
             hosts: each("hosts", &config.hosts, Host::parse)?,
-            cors: config
-                .cors
-                .map(|cors| Cors { max_age: cors.max_age.map_or(CORS_MAX_AGE, |period| period.0) }),
+            cors: config.cors.map(|cors| Cors {
+                max_age: cors.0.max_age.map_or(CORS_MAX_AGE, |period| period.0),
+            }),
             max_body,
             body_timeout,
             validation: config.validation,

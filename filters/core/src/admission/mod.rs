@@ -72,6 +72,7 @@ impl Admission {
             Some(b"POST") => self.check_body_headers(head).map(|()| Admitted::Mcp(Verb::Post)),
             Some(b"GET") => self.check_stream(head).map(|()| Admitted::Mcp(Verb::Get)),
             Some(b"DELETE") => self.check_stream(head).map(|()| Admitted::Mcp(Verb::Delete)),
+            _ if self.cors.is_some() => Err(not_allowed("GET, POST, DELETE, OPTIONS")),
             _ => Err(not_allowed("GET, POST, DELETE")),
         }
     }

@@ -34,7 +34,7 @@ fn notices(text: &str) -> Vec<String> {
 
 fn filter(text: &str) -> SessionFilter {
     let config: ModuleConfig = config::parse(with_secrets(text).as_bytes()).expect(text);
-    super::filter(config.session, &ALL).expect(text)
+    super::filter(config.session.0, &ALL).expect(text)
 }
 
 #[test]
@@ -42,6 +42,18 @@ fn a_wrong_key_is_named_with_its_path_and_what_is_allowed() {
     let cases = [
         // Keys and types.
         ("[]", "configuration", "object"),
+        (r#"{"session":[]}"#, "session", "expected an object"),
+        (r#"{"admission":[["/mcp"]]}"#, "admission", "expected an object"),
+        (
+            r#"{"admission":{"origins":["https://a"],"cors":["10m"]}}"#,
+            "admission.cors",
+            "expected an object",
+        ),
+        (
+            r#"{"session":{"principal_header":"X-Mcp-Principal","principal_header_trusted":true}}"#,
+            "session.principal_header",
+            "removed from every request",
+        ),
         (r#"{"sesion":{}}"#, "sesion", "expected `admission` or `session`"),
         (r#"{"session":{"secret":[]}}"#, "session.secret", "expected one of `secrets`"),
         (r#"{"session":{"ttl":60}}"#, "session.ttl", "expected a string"),

@@ -550,15 +550,9 @@ fn a_modern_request_has_no_session() {
         let mut gateway = Gateway::new(config);
         for id in [RAW, "s1.any", "", "not one at all"] {
             let fields = [MODERN, ("mcp-method", "tools/list"), session(id)];
-            let mut sent = gateway.post(&fields, body);
+            let sent = gateway.post(&fields, body);
             assert_eq!(sent.header("mcp-session-id"), None, "{config}: {id}");
             assert_eq!(sent.header("x-mcp-session"), None, "{config}: {id}");
-            // Nor does its answer show one, where they are kept from clients.
-            let hidden = [Edit::Remove(b"mcp-session-id".to_vec())];
-            let sealing = config == SEALED || config == BOUND;
-            let edits = gateway.respond(&mut sent, Some(RAW.as_bytes()));
-            assert_eq!(edits, if sealing { &hidden[..] } else { &[] }, "{config}");
-            assert_eq!(gateway.respond(&mut sent, None), [], "{config}");
         }
     }
 }
