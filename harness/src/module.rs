@@ -67,7 +67,10 @@ impl Module {
     /// [`LoadError::Invalid`] when the bytes do not validate.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
         let started = Instant::now();
-        let engine = Engine::new(&Config::new()).map_err(LoadError::Invalid)?;
+        let mut config = Config::new();
+        // So that a loop without end is a trap, and no test hangs.
+        config.consume_fuel(true);
+        let engine = Engine::new(&config).map_err(LoadError::Invalid)?;
         let code = wasmtime::Module::from_binary(&engine, bytes).map_err(LoadError::Invalid)?;
         Ok(Self { engine, code, compile_time: started.elapsed() })
     }

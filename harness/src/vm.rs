@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use wasmtime::{Instance, Linker, Store, Val};
+use wasmtime::{Instance, Linker, Store, Trap, Val};
 
 use crate::calls;
 use crate::module::{LoadError, Module};
 use crate::state::State;
+
+/// What a callback may use: about as many WebAssembly instructions, a second of work. The
+/// real hosts set no limit; there a loop without end blocks the worker for good.
+const FUEL: u64 = 2_000_000_000;
 
 /// A virtual machine: an instance with its memory.
 pub(crate) struct Vm {
@@ -91,6 +95,8 @@ impl Vm {
         state.context = context;
         state.effective_context = None;
         state.request = request;
+        // The engine meters fuel, so setting it cannot fail.
+        let _ = self.store.set_fuel(FUEL);
         let kind = function.ty(&self.store);
         let arguments: Vec<Val> = arguments
             .iter()
@@ -107,7 +113,7 @@ impl Vm {
                         self.crashed = true;
                         Failure::Crash { callback, why: why.clone() }
                     }
-                    None => Failure::Trap { callback, message: format!("{error:?}") },
+                    None => Failure::Trap { callback, message: trap_message(&error) },
                 })
             }
         }
@@ -122,6 +128,13 @@ impl Vm {
     /// Size of the guest's memory, in pages of 64 KiB.
     pub(crate) fn memory_pages(&self) -> u64 {
         self.store.data().memory.map_or(0, |memory| memory.size(&self.store))
+    }
+}
+
+fn trap_message(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => format!("it does not end (used {FUEL} units of fuel)"),
+        _ => format!("{error:?}"),
     }
 }
 

@@ -261,8 +261,33 @@ fn a_body_beyond_envoys_buffer_is_413_before_the_filter_sees_the_rest() {
     let transcript = host.exchange(0, &exchange);
     assert_eq!((transcript.status(), transcript.outcome.word()), (413, "host-replied"));
     assert_eq!(transcript.upstream, None);
-    exchange.request.chunks = vec![vec![b'x'; 20]];
-    assert_eq!(host.exchange(0, &exchange).outcome, Outcome::Proxied, "20 bytes fit");
+    for (size, outcome) in [(20, "proxied"), (21, "host-replied")] {
+        exchange.request.chunks = vec![vec![b'x'; size]];
+        assert_eq!(host.exchange(0, &exchange).outcome.word(), outcome, "{size} bytes");
+    }
+}
+
+#[test]
+fn what_was_held_for_everyone_is_shown_once_resumed() {
+    // Pauses at the headers; the first tick resumes.
+    let mut guest = Guest::new();
+    let start = guest.call("proxy_set_tick_period_milliseconds", "(i32.const 100)");
+    let select = guest.call("proxy_set_effective_context", "(i32.const 2)");
+    let resume = guest.call("proxy_continue_stream", ZERO);
+    let body = note(&mut guest, "request_body", "(i32.const 0)");
+    let module = guest
+        .on("proxy_on_configure", &format!("(drop {start}) (i32.const 1)"))
+        .on("proxy_on_request_headers", "(i32.const 1)")
+        .on("proxy_on_request_body", &body)
+        .on("proxy_on_tick", &format!("(if (i32.eqz {select}) (then (drop {resume})))"))
+        .module();
+    let mut options = Options::default();
+    options.envoy.allow_on_headers_stop_iteration = false;
+    let mut host = Host::new(&module, Profile::Envoy, options).expect("it loads");
+    let transcript = host.exchange(0, &post("question"));
+    assert_eq!(said(&transcript), ["request_body=00", "$1=08", "$2=01"]);
+    assert_eq!(transcript.upstream.expect("asked").whole_body(), b"question");
+    assert_eq!(transcript.outcome, Outcome::Proxied);
 }
 
 /// A reply with status, body and headers, as an expression.

@@ -180,6 +180,15 @@ fn reading_a_body_while_configuring_kills_an_apisix_worker() {
 }
 
 #[test]
+fn a_loop_without_end_is_a_trap() {
+    let module =
+        Guest::new().on("proxy_on_request_headers", "(loop (br 0)) (i32.const 0)").module();
+    let transcript = run(&module, Profile::Envoy, &get());
+    let Outcome::Trap { message, .. } = &transcript.outcome else { panic!("it ended") };
+    assert!(message.contains("does not end"), "{message}");
+}
+
+#[test]
 fn bytes_that_are_no_module_are_refused() {
     assert!(matches!(Module::load(b"\0asm nonsense"), Err(LoadError::Invalid(_))));
 }
