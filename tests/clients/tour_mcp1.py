@@ -25,7 +25,9 @@ async def elicited(_context: Any, _params: Any) -> ElicitResult:
 
 
 async def sampled(_context: Any, _params: Any) -> CreateMessageResult:
-    return CreateMessageResult(role="assistant", model="none", content=TextContent(type="text", text="in short"))
+    return CreateMessageResult(
+        role="assistant", model="none", content=TextContent(type="text", text="in short")
+    )
 
 
 async def perform(session: ClientSession, step: dict[str, Any]) -> dict[str, Any]:
@@ -46,17 +48,24 @@ async def perform(session: ClientSession, step: dict[str, Any]) -> dict[str, Any
 
 async def tour(url: str, mode: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
     connect = sse_client if mode == "sse" else streamable_http_client
-    async with connect(url) as streams, ClientSession(
-        *streams[:2],
-        read_timeout_seconds=timedelta(seconds=CALL_SECONDS),
-        sampling_callback=sampled,
-        elicitation_callback=elicited,
-        client_info=Implementation(name="tour-mcp1", version="1"),
-    ) as session:
+    async with (
+        connect(url) as streams,
+        ClientSession(
+            *streams[:2],
+            read_timeout_seconds=timedelta(seconds=CALL_SECONDS),
+            sampling_callback=sampled,
+            elicitation_callback=elicited,
+            client_info=Implementation(name="tour-mcp1", version="1"),
+        ) as session,
+    ):
         started = await session.initialize()
         listed = await session.list_tools()
         seen = [await perform(session, step) for step in steps]
-        return {"version": started.protocolVersion, "tools": sorted(tool.name for tool in listed.tools), "seen": seen}
+        return {
+            "version": started.protocolVersion,
+            "tools": sorted(tool.name for tool in listed.tools),
+            "seen": seen,
+        }
 
 
 print(json.dumps(anyio.run(tour, sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))

@@ -23,7 +23,9 @@ async def elicited(_context: Any, _params: Any) -> ElicitResult:
 
 
 async def sampled(_context: Any, _params: Any) -> CreateMessageResult:
-    return CreateMessageResult(role="assistant", model="none", content=TextContent(type="text", text="in short"))
+    return CreateMessageResult(
+        role="assistant", model="none", content=TextContent(type="text", text="in short")
+    )
 
 
 async def perform(client: Client, step: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,11 @@ async def tour(url: str, mode: str, steps: list[dict[str, Any]]) -> dict[str, An
     ) as client:
         listed = await client.list_tools()
         seen = [await perform(client, step) for step in steps]
-        return {"version": client.protocol_version, "tools": sorted(tool.name for tool in listed.tools), "seen": seen}
+        return {
+            "version": client.protocol_version,
+            "tools": sorted(tool.name for tool in listed.tools),
+            "seen": seen,
+        }
 
 
 print(json.dumps(anyio.run(tour, sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))

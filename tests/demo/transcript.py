@@ -27,7 +27,10 @@ class Transcript:
 
     def section(self, title: str, text: str) -> None:
         print(f"\n{title}\n{'─' * len(title)}", flush=True)
-        print(textwrap.fill(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False), flush=True)
+        print(
+            textwrap.fill(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False),
+            flush=True,
+        )
 
     def line(self, text: str = "") -> None:
         print(text, flush=True)

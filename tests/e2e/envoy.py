@@ -161,7 +161,10 @@ class Envoy:
         while True:
             requests = self.stats(r"^http\.mcp\.downstream_rq_(active|completed)$")
             entries = self.access_log()
-            if not requests["http.mcp.downstream_rq_active"] and len(entries) == requests["http.mcp.downstream_rq_completed"]:
+            if (
+                not requests["http.mcp.downstream_rq_active"]
+                and len(entries) == requests["http.mcp.downstream_rq_completed"]
+            ):
                 return entries
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{len(entries)} access log entries, {requests} after {LOG_SECONDS:g} s")

@@ -58,7 +58,13 @@ class EnvoyConfig:
             {
                 "priority": priority,
                 "lb_endpoints": [
-                    {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": endpoint.port}}}}
+                    {
+                        "endpoint": {
+                            "address": {
+                                "socket_address": {"address": "127.0.0.1", "port_value": endpoint.port}
+                            }
+                        }
+                    }
                     for endpoint in endpoints
                     if endpoint.priority == priority
                 ],
@@ -86,7 +92,9 @@ class EnvoyConfig:
     def drop_wasm_filters(self) -> None:
         """What is left routes the same traffic without any filter of ours."""
         filters = self.http_filters()
-        filters[:] = [entry for entry in filters if "vm_config" not in entry["typed_config"].get("config", {})]
+        filters[:] = [
+            entry for entry in filters if "vm_config" not in entry["typed_config"].get("config", {})
+        ]
 
     def set_module(self, plugin: str, path: Path) -> None:
         """Loads the named plugin from another file."""

@@ -9,7 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.envoy_config import EnvoyConfig
-from e2e.raw import Header
+from e2e.raw import TextHeader
 from e2e.readme import suggestion
 
 ISSUER = "https://issuer.example"
@@ -34,7 +34,7 @@ class Issuer:
         provider["local_jwks"] = {"inline_string": json.dumps({"keys": [key | {"kid": "only"}]})}
         config.http_filters().insert(0, entry)
 
-    def bearer(self, subject: str, token: str = "1") -> Header:
+    def bearer(self, subject: str, token: str = "1") -> TextHeader:
         """An Authorization header with a valid token; `token` is its unique id."""
         claims = {"iss": ISSUER, "sub": subject, "jti": token, "exp": int(time.time()) + TOKEN_SECONDS}
         return "authorization", "Bearer " + jwt.encode(claims, self._key, "RS256", headers={"kid": "only"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e.raw import Header
+from e2e.raw import TextHeader
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
@@ -18,8 +18,8 @@ def modern(method: str, params: dict[str, Any] | None = None, id: int | str = 1)
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": {**(params or {}), "_meta": meta}}
 
 
-def modern_headers(method: str, name: str | None = None) -> list[Header]:
-    headers: list[Header] = [("mcp-protocol-version", MODERN), ("mcp-method", method)]
+def modern_headers(method: str, name: str | None = None) -> list[TextHeader]:
+    headers: list[TextHeader] = [("mcp-protocol-version", MODERN), ("mcp-method", method)]
     return headers if name is None else [*headers, ("mcp-name", name)]
 
 
@@ -28,7 +28,7 @@ def call(tool: str, arguments: dict[str, Any] | None = None, id: int | str = 1) 
     return modern("tools/call", {"name": tool, "arguments": arguments or {}}, id)
 
 
-def call_headers(tool: str) -> list[Header]:
+def call_headers(tool: str) -> list[TextHeader]:
     return modern_headers("tools/call", tool)
 
 
@@ -49,5 +49,5 @@ def initialize() -> dict[str, Any]:
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
-def session_headers(session: str) -> list[Header]:
+def session_headers(session: str) -> list[TextHeader]:
     return [("mcp-session-id", session), ("mcp-protocol-version", LEGACY)]

@@ -29,7 +29,13 @@ class Process:
     """One child process whose output goes to a log file."""
 
     def __init__(
-        self, name: str, argv: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        log: Path,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.log = log

@@ -14,6 +14,7 @@ from typing import Any, Self
 ANSWER_SECONDS = 15.0
 
 Header = tuple[str | bytes, str | bytes]
+TextHeader = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,17 @@ def as_bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode()
 
 
-def request_head(method: str, headers: Sequence[Header], path: str = "/mcp", version: str = "HTTP/1.1") -> bytes:
+def request_head(
+    method: str, headers: Sequence[Header], path: str = "/mcp", version: str = "HTTP/1.1"
+) -> bytes:
     """The request line and headers, exactly as given, and the empty line."""
     lines = [f"{method} {path} {version}".encode()]
     lines += [as_bytes(name) + b": " + as_bytes(value) for name, value in headers]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-HOST: Header = ("host", "127.0.0.1:10000")
-MEDIA: tuple[Header, ...] = (
+HOST: TextHeader = ("host", "127.0.0.1:10000")
+MEDIA: tuple[TextHeader, ...] = (
     ("content-type", "application/json"),
     ("accept", "application/json, text/event-stream"),
 )

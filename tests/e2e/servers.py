@@ -11,6 +11,8 @@ from e2e.envoy_config import REPOSITORY
 from e2e.process import Process, accepts
 
 START_SECONDS = 30.0
+Argv = list[str | Path]
+
 LISTENING = re.compile(r"^listening on (\d+)$", re.MULTILINE)
 CLIENTS = REPOSITORY / "tests" / "clients"
 SERVERS = REPOSITORY / "tests" / "servers"
@@ -19,7 +21,9 @@ SERVERS = REPOSITORY / "tests" / "servers"
 class McpServer(Process):
     """A server process that prints `listening on PORT`; a context manager."""
 
-    def __init__(self, name: str, argv: Sequence[str | Path], log: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, argv: Sequence[str | Path], log: Path, env: dict[str, str] | None = None
+    ) -> None:
         self.port = 0
         super().__init__(name, argv, log, cwd=REPOSITORY, env=env)
 
@@ -38,20 +42,20 @@ class McpServer(Process):
 
 def dual_era(directory: Path, name: str = "dual-era", port: int = 0) -> McpServer:
     """Python SDK 2.x, both eras on one endpoint; logs to `directory`."""
-    argv = [sys.executable, SERVERS / "dual_era.py", "--port", str(port), "--name", name]
+    argv: Argv = [sys.executable, SERVERS / "dual_era.py", "--port", str(port), "--name", name]
     return McpServer(name, argv, directory / f"{name}.log")
 
 
 def http_and_sse(directory: Path, name: str = "http-and-sse") -> McpServer:
     """Python SDK 2.x on the transport of 2024-11-05: events at /sse, messages to /messages/."""
-    argv = [sys.executable, SERVERS / "dual_era.py", "--sse", "--name", name]
+    argv: Argv = [sys.executable, SERVERS / "dual_era.py", "--sse", "--name", name]
     return McpServer(name, argv, directory / f"{name}.log")
 
 
 def everything(directory: Path, name: str = "everything") -> McpServer:
     """The reference server of the TypeScript SDK: legacy sessions, priming events, resumable."""
     entry = CLIENTS / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
-    argv = ["node", "--import", SERVERS / "loopback.mjs", entry, "streamableHttp"]
+    argv: Argv = ["node", "--import", SERVERS / "loopback.mjs", entry, "streamableHttp"]
     return McpServer(name, argv, directory / f"{name}.log", env={"PORT": "0"})
 
 

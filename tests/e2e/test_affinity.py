@@ -23,7 +23,12 @@ SETTLE_SECONDS = 10.0
 def check_often(config: EnvoyConfig) -> None:
     """Health checks that notice within a test's patience."""
     for check in config.cluster("mcp_servers")["health_checks"]:
-        check |= {"interval": "0.1s", "no_traffic_interval": "0.1s", "unhealthy_threshold": 1, "timeout": "0.5s"}
+        check |= {
+            "interval": "0.1s",
+            "no_traffic_interval": "0.1s",
+            "unhealthy_threshold": 1,
+            "timeout": "0.5s",
+        }
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def replicas(session_yaml: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_sessions_stay_with_their_replica_and_spread_over_all(replicas: Envoy) -> None:
-    homes = []
+    homes: list[str] = []
     for _ in range(SESSIONS):
         session = LegacySession.open(replicas.port)
         answers = {session.text("which_replica") for _ in range(CALLS)}
@@ -56,7 +61,9 @@ def test_client_cannot_choose_the_replica(replicas: Envoy) -> None:
     session = LegacySession.open(replicas.port)
     home = session.text("which_replica")
     clusters = replicas.admin("/clusters")
-    addresses = {line.split("::")[1] for line in clusters.splitlines() if line.startswith("mcp_servers::127.0.0.1")}
+    addresses = {
+        line.split("::")[1] for line in clusters.splitlines() if line.startswith("mcp_servers::127.0.0.1")
+    }
     assert len(addresses) == 2
     for address in addresses:
         forger = LegacySession(session.port, session.id, (("x-mcp-affinity", address),))
@@ -82,7 +89,9 @@ def test_session_that_began_on_the_backup_lives_on_after_the_primary_recovers(
                     assert late.text("which_replica") == "primary"
 
 
-def test_session_of_a_dead_replica_gets_404_and_a_new_one_can_be_opened(session_yaml: Path, tmp_path: Path) -> None:
+def test_session_of_a_dead_replica_gets_404_and_a_new_one_can_be_opened(
+    session_yaml: Path, tmp_path: Path
+) -> None:
     with dual_era(tmp_path, "survivor") as survivor, dual_era(tmp_path, "victim") as victim:
         ports = {"mcp_servers": [survivor.port, victim.port]}
         with Envoy(session_yaml, upstreams=ports, edit=check_often) as gateway:
@@ -102,4 +111,6 @@ def test_session_of_a_dead_replica_gets_404_and_a_new_one_can_be_opened(session_
 
 def await_healthy(gateway: Envoy, count: int) -> None:
     """Returns once Envoy sees exactly that many healthy replicas."""
-    gateway.await_stat("cluster.mcp_servers.membership_healthy", lambda healthy: healthy == count, SETTLE_SECONDS)
+    gateway.await_stat(
+        "cluster.mcp_servers.membership_healthy", lambda healthy: healthy == count, SETTLE_SECONDS
+    )

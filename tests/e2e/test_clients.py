@@ -24,7 +24,9 @@ from e2e.servers import CLIENTS, McpServer, http_and_sse, stateless
 TOUR_SECONDS = 60
 OLD_PYTHON = REPOSITORY / ".tools" / "venv-mcp1" / "bin" / "python"
 
-PYTHON_STEPS = [
+Step = dict[str, Any]
+
+PYTHON_STEPS: list[Step] = [
     {"tool": "add", "arguments": {"a": 1, "b": 2}},
     {"tool": "count", "arguments": {"to": 3}},
     {"tool": "book_flight", "arguments": {"destination": "Oslo"}},
@@ -42,7 +44,7 @@ PYTHON_TEXTS = [
     "A note on gateways.",
     "Say hello to Ada.",
 ]
-TYPESCRIPT_STEPS = [
+TYPESCRIPT_STEPS: list[Step] = [
     {"tool": "echo", "arguments": {"message": "hello"}},
     {"tool": "trigger-long-running-operation", "arguments": {"duration": 0.3, "steps": 3}},
     {"tool": "trigger-sampling-request", "arguments": {"prompt": "a long text"}},
@@ -62,10 +64,16 @@ class Tourist:
     def __str__(self) -> str:
         return f"{self.agent.removeprefix('tour-')}-{self.mode}"
 
-    def tour(self, url: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    def tour(self, url: str, steps: list[Step]) -> dict[str, Any]:
         """What the client saw at `url`."""
         interpreters = {"tour_mcp2.py": sys.executable, "tour_mcp1.py": str(OLD_PYTHON)}
-        argv = [interpreters.get(self.program, "node"), str(CLIENTS / self.program), url, self.mode, json.dumps(steps)]
+        argv = [
+            interpreters.get(self.program, "node"),
+            str(CLIENTS / self.program),
+            url,
+            self.mode,
+            json.dumps(steps),
+        ]
         ended = subprocess.run(argv, capture_output=True, text=True, timeout=TOUR_SECONDS)
         assert ended.returncode == 0, f"{self} at {url}:\n{ended.stderr[-3000:]}"
         return json.loads(ended.stdout)
@@ -138,7 +146,9 @@ def stateless_gateway(session_yaml: Path, stateless_server: McpServer) -> Iterat
 
 
 @pytest.mark.parametrize("tourist", LEGACY_TOURISTS + PROBING_TOURISTS, ids=str)
-def test_server_without_sessions(tourist: Tourist, stateless_gateway: Envoy, stateless_server: McpServer) -> None:
+def test_server_without_sessions(
+    tourist: Tourist, stateless_gateway: Envoy, stateless_server: McpServer
+) -> None:
     seen, entries = stateless_gateway.logged(lambda: tourist.tour(stateless_gateway.url, STATELESS_STEPS))
     assert seen == direct(tourist, stateless_server.url, json.dumps(STATELESS_STEPS))
     assert [step["text"] for step in seen["seen"]] == ["3", "counted to 3"]

@@ -32,8 +32,14 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "secret is no base64": ({"session": {"export_key": "%%%"}}, ["session.export_key", "base64"]),
     "duration without a unit": ({"session": {"ttl": "24"}}, ["session.ttl", "24h"]),
     "size as a number": ({"admission": {"max_body": 1048576}}, ["admission.max_body"]),
-    "origin without a scheme": ({"admission": {"origins": ["app.example.com"]}}, ["admission.origins[0]", "https://"]),
-    "untrusted principal header": ({"session": {"principal_header": "x-user"}}, ["session.principal_header_trusted"]),
+    "origin without a scheme": (
+        {"admission": {"origins": ["app.example.com"]}},
+        ["admission.origins[0]", "https://"],
+    ),
+    "untrusted principal header": (
+        {"session": {"principal_header": "x-user"}},
+        ["session.principal_header_trusted"],
+    ),
     "no such mode": ({"admission": {"validation": "maybe"}}, ["admission.validation", "log_only"]),
 }
 

@@ -49,13 +49,17 @@ def test_requests_are_counted_by_era_method_tool_and_outcome(fresh: Envoy) -> No
     assert counted(fresh, era="legacy", method="initialize", tool="none", outcome="forwarded") == 1
 
 
-def test_invented_tools_do_not_become_labels_without_end(session_yaml: Path, python_server: McpServer) -> None:
+def test_invented_tools_do_not_become_labels_without_end(
+    session_yaml: Path, python_server: McpServer
+) -> None:
     with Envoy(session_yaml, upstreams={"mcp_servers": [python_server.port]}) as gateway:
         for number in range(100):
             post(gateway.port, call(f"invented-{number}"), call_headers(f"invented-{number}"))
         labels = [line for line in gateway.admin("/stats/prometheus").splitlines() if "invented-" in line]
         assert 0 < len(labels) <= 64
-        assert counted(gateway, era="modern", method="tools/call", tool="other", outcome="forwarded") == 100 - len(labels)
+        assert counted(
+            gateway, era="modern", method="tools/call", tool="other", outcome="forwarded"
+        ) == 100 - len(labels)
 
 
 def test_refusal_is_one_log_line_with_its_reason(fresh: Envoy) -> None:
@@ -73,7 +77,9 @@ def test_secrets_and_session_ids_stay_out_of_the_logs(session_yaml: Path, python
         session.post(b"{")
         LegacySession(gateway.port, session.id[:-2] + "AA").call("add")
         logs = gateway.log_text() + str(gateway.settled_log())
-        server_ids = [line.rsplit(" ", 1)[1] for line in python_server.log_text().splitlines() if "session ID: " in line]
+        server_ids = [
+            line.rsplit(" ", 1)[1] for line in python_server.log_text().splitlines() if "session ID: " in line
+        ]
     for planted in [session.id, "planted-token", server_ids[-1]]:
         assert planted not in logs
 

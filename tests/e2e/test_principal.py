@@ -42,7 +42,11 @@ def test_nobody_else_may_use_read_resume_or_end_it(gateway: Envoy) -> None:
     thief = LegacySession(gateway.port, session.id, (bearer("bob"),))
     answers = [
         thief.call("add", a=1, b=2),
-        send(gateway.port, "GET", [*session_headers(session.id), bearer("bob"), ("accept", "text/event-stream")]),
+        send(
+            gateway.port,
+            "GET",
+            [*session_headers(session.id), bearer("bob"), ("accept", "text/event-stream")],
+        ),
         send(gateway.port, "GET", [*session_headers(session.id), bearer("bob"), ("last-event-id", "1")]),
         thief.delete(),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def headers(version: str = "2026-07-28", method: str = "tools/call", name: str =
 
 
 ADD = call("add", {"a": 1, "b": 2}, id="call-7")
-REFUSED_MODERN: dict[str, tuple[Any, list[Header], int, int]] = {
+REFUSED_MODERN: dict[str, tuple[Any, Sequence[Header], int, int]] = {
     "name differs": (ADD, headers(name="delete_everything"), 400, -32020),
     "name is missing": (ADD, modern_headers("tools/call"), 400, -32020),
     "name is malformed": (ADD, headers(name="=?base64?%%%?="), 400, -32020),
@@ -73,13 +74,19 @@ REFUSED_BODIES: dict[str, tuple[bytes, int]] = {
     "trailing bytes": (json.dumps(ADD).encode() + b"{}", -32700),
     "byte order mark": (b"\xef\xbb\xbf" + json.dumps(ADD).encode(), -32700),
     "invalid UTF-8": (json.dumps(ADD).encode().replace(b"call-7", b"call-\xff"), -32700),
-    "duplicate key": (json.dumps(ADD).encode().replace(b'"method"', b'"method": "tools/list", "method"', 1), -32600),
+    "duplicate key": (
+        json.dumps(ADD).encode().replace(b'"method"', b'"method": "tools/list", "method"', 1),
+        -32600,
+    ),
     "case variant of a key": (json.dumps(ADD).encode().replace(b'"method"', b'"Method"', 1), -32600),
     "escaped duplicate of a key": (
         json.dumps(ADD).encode().replace(b'"method"', b'"m\\u0065thod": "x", "method"', 1),
         -32600,
     ),
-    "deep nesting": (json.dumps(call("add", {"a": 0})).encode().replace(b"0", b"[" * 5000 + b"]" * 5000, 1), -32600),
+    "deep nesting": (
+        json.dumps(call("add", {"a": 0})).encode().replace(b"0", b"[" * 5000 + b"]" * 5000, 1),
+        -32600,
+    ),
     "batch": (json.dumps([ADD, ADD]).encode(), -32600),
     "not an object": (b"7", -32600),
 }
@@ -97,7 +104,9 @@ REFUSED_REQUESTS: dict[str, tuple[bytes, int]] = {
     "GET of the modern era": (request_head("GET", [HOST, *modern_headers("tools/call")]), 405),
     "PUT": (request_head("PUT", [HOST, ("content-length", "0")]), 405),
     "form": (
-        request_head("POST", [HOST, ("content-type", "application/x-www-form-urlencoded"), ("content-length", "3")])
+        request_head(
+            "POST", [HOST, ("content-type", "application/x-www-form-urlencoded"), ("content-length", "3")]
+        )
         + b"a=b",
         415,
     ),
@@ -129,7 +138,10 @@ def test_foreign_origin_gets_an_error_without_an_id(gateway: Envoy) -> None:
 
 
 def preflight(gateway: Envoy, origin: Header) -> Answer:
-    asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "mcp-param-region")]
+    asked = [
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "mcp-param-region"),
+    ]
     return send(gateway.port, "OPTIONS", [origin, *asked])
 
 
@@ -142,7 +154,10 @@ def test_browser_of_a_listed_origin_may_call_and_read(gateway: Envoy) -> None:
     assert {"authorization", "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"} <= names
     assert "mcp-param-region" in names
 
-    for answer in (post(gateway.port, ADD, [*headers(), ALLOWED]), post(gateway.port, b"{", [*headers(), ALLOWED])):
+    for answer in (
+        post(gateway.port, ADD, [*headers(), ALLOWED]),
+        post(gateway.port, b"{", [*headers(), ALLOWED]),
+    ):
         assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
         assert "mcp-session-id" in answer.headers["access-control-expose-headers"].lower()
 
@@ -169,7 +184,11 @@ def test_forged_headers_never_reach_the_server(gateway: Envoy) -> None:
     assert answer.status == 200
     seen = {name: value for name, value in seen_upstream(answer).items() if name.startswith("x-mcp-")}
     assert "forged" not in " ".join(seen.values())
-    assert (seen["x-mcp-era"], seen["x-mcp-method"], seen["x-mcp-name"]) == ("modern", "tools/call", "request_headers")
+    assert (seen["x-mcp-era"], seen["x-mcp-method"], seen["x-mcp-name"]) == (
+        "modern",
+        "tools/call",
+        "request_headers",
+    )
     assert (entry["era"], entry["session"], entry["agent"]) == ("modern", None, "raw-client")
 
 
@@ -177,13 +196,17 @@ def test_underscore_spelling_is_refused_by_the_shipped_configuration(gateway: En
     assert post(gateway.port, ADD, [*headers(), ("x_mcp_principal", "admin")]).status == 400
 
 
-def test_underscore_spelling_is_removed_where_envoy_lets_it_in(session_yaml: Path, python_server: McpServer) -> None:
+def test_underscore_spelling_is_removed_where_envoy_lets_it_in(
+    session_yaml: Path, python_server: McpServer
+) -> None:
     def let_in(config: Any) -> None:
         del config.connection_manager()["common_http_protocol_options"]["headers_with_underscores_action"]
 
     with Envoy(session_yaml, upstreams={"mcp_servers": [python_server.port]}, edit=let_in) as gateway:
         forged = [("x_mcp_principal", "admin"), ("Mcp_Name", "other"), ("harmless_header", "kept")]
-        seen = seen_upstream(post(gateway.port, call("request_headers"), [*call_headers("request_headers"), *forged]))
+        seen = seen_upstream(
+            post(gateway.port, call("request_headers"), [*call_headers("request_headers"), *forged])
+        )
     assert "x_mcp_principal" not in seen and "mcp_name" not in seen
     assert seen["harmless_header"] == "kept"
 
@@ -200,7 +223,9 @@ def test_oversized_body_is_refused_before_and_while_it_arrives(gateway: Envoy) -
     large = json.dumps(call("add", {"a": "x" * 1_100_000})).encode()
     assert post(gateway.port, large, call_headers("add")).status == 413
     with Connection(gateway.port) as client:
-        client.send(request_head("POST", [HOST, *MEDIA, *call_headers("add"), ("transfer-encoding", "chunked")]))
+        client.send(
+            request_head("POST", [HOST, *MEDIA, *call_headers("add"), ("transfer-encoding", "chunked")])
+        )
         client.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(large), large))
         assert client.answer().status == 413
 

@@ -90,7 +90,9 @@ def test_network_that_breaks_loses_no_event(typescript_gateway: Envoy) -> None:
     request["params"]["_meta"] = {"progressToken": "p"}
     with Connection(typescript_gateway.port) as caller:
         caller.post(request, session_headers(session.id))
-        last = next(event for event in events(caller.head()) if message(event).get("params", {}).get("progress") == 2)
+        last = next(
+            event for event in events(caller.head()) if message(event).get("params", {}).get("progress") == 2
+        )
     time.sleep(1.5)  # this server replays what it stored, and what comes later is lost to it
     with Connection(typescript_gateway.port) as resumer:
         headers = [HOST, STREAM, *session_headers(session.id), ("last-event-id", last["id"])]
@@ -121,7 +123,9 @@ def test_modern_client_that_hangs_up_cancels_the_call(gateway: Envoy, python_ser
         request["params"]["_meta"]["progressToken"] = "p"
         caller.post(request, call_headers("wait_for_cancel"))
         assert message(next(events(caller.head())))["method"] == "notifications/progress"
-    await_true(lambda: python_server.log_text().count("wait_for_cancel: cancelled") > cancelled, "cancellation")
+    await_true(
+        lambda: python_server.log_text().count("wait_for_cancel: cancelled") > cancelled, "cancellation"
+    )
 
 
 def test_legacy_call_is_cancelled_by_a_notification(gateway: Envoy, python_server: McpServer) -> None:
@@ -152,7 +156,11 @@ def test_modern_subscription_delivers_changes_while_it_is_open(gateway: Envoy) -
 def test_legacy_body_under_modern_headers_is_refused(gateway: Envoy) -> None:
     """Header-based policy would have seen a harmless method."""
     session = LegacySession.open(gateway.port)
-    smuggled = [("mcp-session-id", session.id), ("mcp-protocol-version", MODERN), ("mcp-method", "tools/list")]
+    smuggled = [
+        ("mcp-session-id", session.id),
+        ("mcp-protocol-version", MODERN),
+        ("mcp-method", "tools/list"),
+    ]
     with Connection(gateway.port) as caller:
         caller.post(legacy_call("add", {"a": 1, "b": 2}), smuggled)
         answer = caller.answer()

@@ -28,13 +28,19 @@ REQUEST_BODIES = {
     "odd whitespace": json.dumps(call("add"), indent=3).replace("\n", "\r\n\t").encode() + b" \r\n",
     "escapes": json.dumps(call("add", {"text": "\u2028 \U0001f600 \\u0041 \x7f"})).encode(),
     "raw UTF-8": json.dumps(call("add", {"text": "naïve 漢字 😀"}), ensure_ascii=False).encode(),
-    "numbers as written": json.dumps(call("add")).replace('"arguments": {}', '"arguments": {"n": 1.50E+2, "m": -0}').encode(),
+    "numbers as written": json.dumps(call("add"))
+    .replace('"arguments": {}', '"arguments": {"n": 1.50E+2, "m": -0}')
+    .encode(),
     "large": json.dumps(call("add", {"text": "x" * 700_000})).encode(),
 }
 
 EVENT_STREAMS = {
-    "LF, priming event first": b"id: 7_0\nretry: 5000\ndata: \n\nevent: message\nid: 7_1\ndata: " + RESULT + b"\n\n",
-    "CRLF, priming event first": b"id: 2848\r\ndata: \r\nretry: 100\r\n\r\nevent: message\r\ndata: " + RESULT + b"\r\n\r\n",
+    "LF, priming event first": b"id: 7_0\nretry: 5000\ndata: \n\nevent: message\nid: 7_1\ndata: "
+    + RESULT
+    + b"\n\n",
+    "CRLF, priming event first": b"id: 2848\r\ndata: \r\nretry: 100\r\n\r\nevent: message\r\ndata: "
+    + RESULT
+    + b"\r\n\r\n",
     "CR": b"event: message\rdata: " + RESULT + b"\r\r",
     "comments": b": ping - 2026-11-23 04:41:48.733930+00:00\r\n\r\n:\n\n: ping\n\ndata: " + RESULT + b"\n\n",
     "several data lines": b'data: {"jsonrpc":"2.0",\ndata:"id":1,\ndata: "result":{}}\n\n',
@@ -60,7 +66,10 @@ class Scripted:
 
 @pytest.fixture(scope="module")
 def scripted(session_yaml: Path) -> Iterator[Scripted]:
-    with ScriptedUpstream() as upstream, Envoy(session_yaml, upstreams={"mcp_servers": [upstream.port]}) as envoy:
+    with (
+        ScriptedUpstream() as upstream,
+        Envoy(session_yaml, upstreams={"mcp_servers": [upstream.port]}) as envoy,
+    ):
         yield Scripted(envoy.port, upstream)
 
 
@@ -172,7 +181,9 @@ def test_each_event_arrives_before_the_next_is_sent(
     sent = scripted.upstream.exchange(index).sent_at[1 : events + 1]
     delays = [1000 * (there - here) for here, there in zip(sent, arrived, strict=True)]
     with capsys.disabled():
-        print(f"\n  first event {delays[0]:.1f} ms after the upstream's flush, slowest of {events}: {max(delays):.1f} ms")
+        print(
+            f"\n  first event {delays[0]:.1f} ms after the upstream's flush, slowest of {events}: {max(delays):.1f} ms"
+        )
     record_property("first_event_ms", delays[0])
     assert max(delays) < 1000, "speed is printed, not asserted; a second is not a question of speed"
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import BinaryIO, Self
 
 READ_SECONDS = 20.0
 LARGEST_READ = 1 << 20
@@ -56,12 +56,22 @@ class Exchange:
 
     def send_json(self, body: bytes, *headers: bytes) -> None:
         """A complete 200 answer with a JSON body."""
-        head = [b"HTTP/1.1 200 OK", b"content-type: application/json", b"content-length: %d" % len(body), *headers]
+        head = [
+            b"HTTP/1.1 200 OK",
+            b"content-type: application/json",
+            b"content-length: %d" % len(body),
+            *headers,
+        ]
         self.send(b"\r\n".join(head) + b"\r\n\r\n" + body)
 
     def start_events(self, *headers: bytes) -> None:
         """The head of a 200 answer whose body is an event stream in chunks."""
-        head = [b"HTTP/1.1 200 OK", b"content-type: text/event-stream", b"transfer-encoding: chunked", *headers]
+        head = [
+            b"HTTP/1.1 200 OK",
+            b"content-type: text/event-stream",
+            b"transfer-encoding: chunked",
+            *headers,
+        ]
         self.send(b"\r\n".join(head) + b"\r\n\r\n")
 
     def peer_closes_within(self, seconds: float) -> bool:
@@ -140,7 +150,7 @@ def _answer_empty(exchange: Exchange) -> None:
     exchange.send_json(b"{}")
 
 
-def _read_request(stream: socket.SocketIO) -> Request | None:
+def _read_request(stream: BinaryIO) -> Request | None:
     line = stream.readline(LARGEST_READ)
     if not line:
         return None
@@ -154,7 +164,7 @@ def _read_request(stream: socket.SocketIO) -> Request | None:
     return Request(line.decode("latin-1").rstrip("\r\n"), headers, body)
 
 
-def _chunks(stream: socket.SocketIO) -> list[bytes]:
+def _chunks(stream: BinaryIO) -> list[bytes]:
     chunks: list[bytes] = []
     while size := int(stream.readline(LARGEST_READ), 16):
         chunks.append(stream.read(size))

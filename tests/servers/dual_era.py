@@ -1,8 +1,9 @@
 """An MCP server on the Python SDK that speaks both protocol eras on one endpoint.
 
 Its tools do what the tests need to see through a proxy: progress, questions to the client, a stream that
-breaks and is resumed, a call that is cancelled. Usage: dual_era.py [--port N] [--name TEXT] [--sse];
-port 0 picks one, --sse serves the HTTP+SSE transport of 2024-11-05 instead. It prints `listening on PORT` once it accepts connections.
+breaks and is resumed, a call that is cancelled. Usage: dual_era.py [--port N] [--name TEXT] [--sse]; port 0
+picks one, --sse serves the HTTP+SSE transport of 2024-11-05 instead. It prints `listening on PORT` once it
+accepts connections.
 """
 
 from __future__ import annotations
@@ -118,16 +119,24 @@ def build(name: str) -> MCPServer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--name", default="dual-era")
     parser.add_argument("--sse", action="store_true")
     options = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", options.port))
     server = build(options.name)
-    app = server.sse_app() if options.sse else server.streamable_http_app(event_store=RecentEvents(), retry_interval=100)
+    app = (
+        server.sse_app()
+        if options.sse
+        else server.streamable_http_app(event_store=RecentEvents(), retry_interval=100)
+    )
     print(f"listening on {listener.getsockname()[1]}", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run(sockets=[listener])
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run(
+        sockets=[listener]
+    )
 
 
 if __name__ == "__main__":
