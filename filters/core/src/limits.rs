@@ -72,3 +72,6 @@ pub const MAX_URI: usize = 2048;
 /// Bytes of one event in an event stream: data, type and id together. A longer one passes
 /// uninspected.
 pub const MAX_STREAM_EVENT: usize = 1024 * 1024;
+
+/// HTTP calls that one request may wait for, one after the other: metadata, then keys.
+pub const MAX_CALLS_PER_EXCHANGE: u8 = 3;

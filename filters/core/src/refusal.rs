@@ -207,6 +207,13 @@ impl Reason {
     pub const fn status(self) -> u16 {
         shape(self).1
     }
+
+    /// Whether the answer is worth reading the body for, to name the request. A client without
+    /// credentials is answered at once: it goes by the status, and has no claim on a buffer.
+    #[must_use]
+    pub const fn waits_for_id(self) -> bool {
+        self.status() != 401
+    }
 }
 
 #[cfg(test)]

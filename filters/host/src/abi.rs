@@ -16,6 +16,8 @@ pub(crate) struct Failed(pub(crate) u32);
 pub(crate) enum Map {
     Request,
     Response,
+    /// Of the answer to an HTTP call, within its callback.
+    CallResponse,
 }
 
 /// Levels of `proxy_log`.
@@ -28,8 +30,10 @@ pub(crate) enum Level {
 }
 
 const REQUEST_BODY: u32 = 0;
+const CALL_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
+const REQUEST_STREAM: u32 = 0;
 const NOT_FOUND: u32 = 1;
 
 #[link(wasm_import_module = "env")]
@@ -89,6 +93,7 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
@@ -125,6 +130,11 @@ pub(crate) fn configuration(size: usize) -> Result<Vec<u8>, Failed> {
 /// The request's body, of which the host said it has `size` bytes.
 pub(crate) fn request_body(size: usize) -> Result<Vec<u8>, Failed> {
     buffer(REQUEST_BODY, size)
+}
+
+/// The body of the answer to an HTTP call, of which the host said it has `size` bytes.
+pub(crate) fn call_body(size: usize) -> Result<Vec<u8>, Failed> {
+    buffer(CALL_BODY, size)
 }
 
 /// Exactly `size` bytes are asked for: APISIX refuses any other length, and zero.
@@ -215,6 +225,11 @@ pub(crate) fn send_local_response(
     })
 }
 
+/// Lets a paused request go on. APISIX does so by itself, and says yes.
+pub(crate) fn resume_request() -> Result<(), Failed> {
+    check(unsafe { proxy_continue_stream(REQUEST_STREAM) })
+}
+
 /// Makes the next calls act on another context of this VM.
 pub(crate) fn set_effective_context(context: u32) -> Result<(), Failed> {
     check(unsafe { proxy_set_effective_context(context) })
@@ -239,6 +254,7 @@ impl Map {
         match self {
             Self::Request => 0,
             Self::Response => 2,
+            Self::CallResponse => 6,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The filter's part in each stage: unwrap and check the session in `identify`, export what the
 //! request is about in `authorize`, wrap the session in `respond`.
 
+use core::convert::Infallible;
+
 use mcp_core::edit::{Edit, HeaderValue};
 use mcp_core::head::{Head, Single};
 use mcp_core::limits::{MAX_CLIENT_NAME, MAX_PRINCIPAL};
 use mcp_core::owned;
-use mcp_core::pipeline::{Call, Caller, Environment, Filter, Response};
+use mcp_core::pipeline::{Call, Caller, Environment, Filter, Identified, Response};
 use mcp_core::refusal::{Reason, Refusal};
 use mcp_core::version::{Claim, Era};
 
@@ -60,6 +62,7 @@ const SESSION_ID: &str = "mcp-session-id";
 
 impl Filter for SessionFilter {
     type State = State;
+    type Ticket = Infallible;
 
     fn identify(
         &self,
@@ -67,7 +70,7 @@ impl Filter for SessionFilter {
         caller: &mut Caller,
         environment: &mut dyn Environment,
         state: &mut State,
-    ) -> Result<Vec<Edit>, Refusal> {
+    ) -> Result<Identified<Infallible>, Refusal> {
         if caller.principal.is_none() {
             caller.principal = self.principal(head)?;
         }
@@ -75,16 +78,16 @@ impl Filter for SessionFilter {
             if let Some(id) = head.first(":path").and_then(query_session) {
                 state.session = Session::Plain(id.to_owned());
             }
-            return Ok(Vec::new());
+            return Ok(Identified::Settled(Vec::new()));
         };
         // Sessions left the protocol: whatever a modern client sends here goes no further.
         if Claim::parse(head.single("mcp-protocol-version").one()).era() == Era::Modern {
-            return Ok(vec![Edit::Remove(SESSION_ID.into())]);
+            return Ok(Identified::Settled(vec![Edit::Remove(SESSION_ID.into())]));
         }
         let unknown = || Refusal::new(Reason::SessionUnknown);
         let Some(sealing) = &self.sealing else {
             state.session = Session::Plain(session_id(presented).ok_or_else(unknown)?.to_owned());
-            return Ok(Vec::new());
+            return Ok(Identified::Settled(Vec::new()));
         };
         let record = Record::open(presented, &sealing.ring).ok_or_else(unknown)?;
         let current = environment.now().is_some_and(|now| now < record.expires);
@@ -94,7 +97,7 @@ impl Filter for SessionFilter {
         let id = HeaderValue::plain(record.id.as_str()).ok_or_else(unknown)?;
         let presented = String::from_utf8_lossy(presented).into_owned();
         state.session = Session::Sealed(Box::new(record), presented);
-        Ok(vec![Edit::Set(SESSION_ID, id)])
+        Ok(Identified::Settled(vec![Edit::Set(SESSION_ID, id)]))
     }
 
     fn authorize(

@@ -1,9 +1,9 @@
 //! What a filter is to the pipeline, and what it is given.
 
-use crate::edit::Edit;
+use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
 use crate::message::Message;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Reply};
 use crate::version::Era;
 
 /// A filter of the chain. It sees meaning, not bytes, and answers with values; it owns no clock, no
@@ -12,7 +12,16 @@ pub trait Filter {
     /// What the filter remembers of one exchange.
     type State: Default;
 
-    /// Who calls, from the request's head alone.
+    /// What tells the filter which of its HTTP calls was answered.
+    type Ticket: Copy + 'static;
+
+    /// A document this filter publishes for everyone, such as OAuth metadata.
+    fn document(&self, _head: &Head<'_>) -> Option<Reply> {
+        None
+    }
+
+    /// Who calls, from the request's head alone. It is asked again once a call it awaits was
+    /// answered, so it decides by what it has stored and changes nothing until it knows.
     ///
     /// # Errors
     /// A refusal; the pipeline reads the body first where the answer should name the request.
@@ -22,7 +31,22 @@ pub trait Filter {
         caller: &mut Caller,
         environment: &mut dyn Environment,
         state: &mut Self::State,
-    ) -> Result<Vec<Edit>, Refusal>;
+    ) -> Result<Identified<Self::Ticket>, Refusal>;
+
+    /// A call was answered, or failed: stores what was learned.
+    fn answered(
+        &self,
+        _ticket: Self::Ticket,
+        _answer: &HttpAnswer<'_>,
+        _environment: &mut dyn Environment,
+    ) {
+    }
+
+    /// Time passed: the call to make now without waiting for a request, if there is one. Asked
+    /// only on hosts that tick.
+    fn tick(&self, _environment: &mut dyn Environment) -> Option<(HttpCall, Self::Ticket)> {
+        None
+    }
 
     /// Whether this call may go upstream, and what the upstream and the gateway learn of it.
     ///
@@ -46,6 +70,45 @@ pub trait Filter {
     ) -> Vec<Edit>;
 }
 
+/// What identification came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identified<T> {
+    /// Who calls is settled, with these changes to the request's head.
+    Settled(Vec<Edit>),
+    /// It depends on the answer to this call.
+    Await(HttpCall, T),
+}
+
+/// An HTTP request to a service of the gateway's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCall {
+    /// Name of an Envoy cluster, or `host:port` on APISIX.
+    pub service: String,
+    /// `https` or `http`: what APISIX connects with; Envoy's cluster has its own TLS.
+    pub scheme: &'static str,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// `Host` of the request.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// Further fields.
+    pub headers: Vec<(&'static str, HeaderValue)>,
+    /// Body; may be empty.
+    pub body: Vec<u8>,
+    /// How long to wait, in milliseconds.
+    pub timeout: u32,
+}
+
+/// The answer to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpAnswer<'a> {
+    /// The status; `None` if there was no answer at all.
+    pub status: Option<u16>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
 /// Who calls, as far as the filters so far have found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
@@ -53,6 +116,10 @@ pub struct Caller {
     pub principal: Option<Vec<u8>>,
     /// The client program, as authentication knows it.
     pub agent: Option<String>,
+    /// The tenant the principal belongs to.
+    pub tenant: Option<String>,
+    /// What the principal was granted.
+    pub scopes: Vec<String>,
 }
 
 /// One MCP call, from its body or, where the route trusts them, its headers.
@@ -66,6 +133,8 @@ pub struct Call<'a> {
     pub name: Option<&'a str>,
     /// The message, if the body was read and holds a single one.
     pub message: Option<&'a Message<'a>>,
+    /// The messages, if the body is a batch.
+    pub batch: &'a [Message<'a>],
 }
 
 /// The head of an upstream's answer. It is asked by name, since APISIX lists a response's fields

@@ -2,25 +2,32 @@
 //!
 //! ```text
 //! request head ── admit ── identify ─┬─ (headers suffice) ─ authorize ─ forward
-//!                                    └─ read the body ── scan ── agree ─ authorize ─ forward
+//!                  ▲            │    └─ read the body ── scan ── agree ─ authorize ─ forward
+//!                  └── answer ◀─┴─ (keys are missing) ─ call
 //! response head ── respond
 //! ```
 //!
 //! It is a value that takes heads and bodies and returns what the host is to do. Edits of a stage
 //! are returned only if the whole stage passed.
 
+mod chain;
 mod filter;
 mod report;
 #[cfg(test)]
 mod tests;
 
-pub use filter::{Call, Caller, Capabilities, Environment, Filter, Plan, Response};
+pub use chain::{Chain, Either};
+pub use filter::{
+    Call, Caller, Capabilities, Environment, Filter, HttpAnswer, HttpCall, Identified, Plan,
+    Response,
+};
 pub use report::{Outcome, Report};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
 use crate::agreement;
 use crate::edit::Edit;
 use crate::head::Head;
+use crate::limits::MAX_CALLS_PER_EXCHANGE;
 use crate::message::{self, Body, Kind, Message, ScanLimits};
 use crate::mirror::{Field, Mirror};
 use crate::refusal::{Addressee, Reason, Refusal, Reply};
@@ -34,16 +41,19 @@ pub struct Pipeline<F> {
 }
 
 /// What the pipeline remembers of one exchange.
-#[derive(Debug)]
-pub struct Exchange<S> {
-    phase: Phase,
+pub struct Exchange<F: Filter> {
+    phase: Phase<F::Ticket>,
     caller: Caller,
     reader: Option<Reader>,
-    state: S,
+    state: F::State,
+    /// How many calls may still be awaited.
+    patience: u8,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum Phase<T> {
+    /// A call decides who calls.
+    AwaitingAnswer { ticket: T, verb: Verb, has_body: bool },
     /// The body decides; what the head was refused for is said once the body named the request.
     AwaitingBody { mirror: Mirror, refused: Option<Refusal> },
     /// An MCP request went upstream.
@@ -70,8 +80,18 @@ pub enum Next {
     Forward,
     /// Nowhere yet: hold it and hand in the whole body.
     ReadBody,
+    /// Nowhere yet: make this call and hand in its answer.
+    Call(HttpCall),
     /// Back, with this.
     Reply(Reply),
+}
+
+impl Step {
+    /// The same, with `edits` made before its own.
+    fn after(mut self, edits: Vec<Edit>) -> Self {
+        self.edits.splice(0..0, edits);
+        self
+    }
 }
 
 impl<F: Filter> Pipeline<F> {
@@ -91,62 +111,112 @@ impl<F: Filter> Pipeline<F> {
         head: &Head<'_>,
         has_body: bool,
         environment: &mut dyn Environment,
-    ) -> (Exchange<F::State>, Step) {
+    ) -> (Exchange<F>, Step) {
         let mut exchange = Exchange {
             phase: Phase::Finished,
             caller: Caller::default(),
             reader: self.admission.reader(head),
             state: F::State::default(),
+            patience: MAX_CALLS_PER_EXCHANGE,
         };
-        let mut edits = admission::strip(head);
-        let verb = match self.admission.admit(head) {
-            Err(refusal) => return self.refuse_at_head(exchange, edits, &refusal),
-            Ok(Admitted::Foreign) => {
-                return (exchange, Step { edits, next: Next::Forward, report: None });
-            }
+        let edits = admission::strip(head);
+        if let Some(reply) = self.filter.document(head) {
+            return (exchange, Step { edits, next: Next::Reply(reply), report: None });
+        }
+        let step = match self.admission.admit(head) {
+            Err(refusal) => self.refuse_unread(&mut exchange, &refusal),
+            Ok(Admitted::Foreign) => Step { edits: Vec::new(), next: Next::Forward, report: None },
             Ok(Admitted::Answer(reply)) => {
-                return (exchange, Step { edits, next: Next::Reply(reply), report: None });
+                Step { edits: Vec::new(), next: Next::Reply(reply), report: None }
             }
-            Ok(Admitted::Mcp(verb)) => verb,
+            Ok(Admitted::Mcp(verb)) => {
+                self.identify(&mut exchange, head, verb, has_body, environment)
+            }
         };
+        (exchange, step.after(edits))
+    }
+
+    /// The call that the exchange awaits was answered; `head` is the request's, once more.
+    pub fn answer(
+        &self,
+        exchange: &mut Exchange<F>,
+        head: &Head<'_>,
+        answer: &HttpAnswer<'_>,
+        environment: &mut dyn Environment,
+    ) -> Step {
+        match core::mem::replace(&mut exchange.phase, Phase::Finished) {
+            Phase::AwaitingAnswer { ticket, verb, has_body } => {
+                self.filter.answered(ticket, answer, environment);
+                self.identify(exchange, head, verb, has_body, environment)
+            }
+            settled => {
+                exchange.phase = settled;
+                Step { edits: Vec::new(), next: Next::Forward, report: None }
+            }
+        }
+    }
+
+    /// Time passed: the call to make that no request waits for, if there is one.
+    pub fn tick(&self, environment: &mut dyn Environment) -> Option<(HttpCall, F::Ticket)> {
+        self.filter.tick(environment)
+    }
+
+    /// The call that [`Self::tick`] asked for was answered.
+    pub fn background_answer(
+        &self,
+        ticket: F::Ticket,
+        answer: &HttpAnswer<'_>,
+        environment: &mut dyn Environment,
+    ) {
+        self.filter.answered(ticket, answer, environment);
+    }
+
+    fn identify(
+        &self,
+        exchange: &mut Exchange<F>,
+        head: &Head<'_>,
+        verb: Verb,
+        has_body: bool,
+        environment: &mut dyn Environment,
+    ) -> Step {
         let identified =
             self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
-        let mut refused = match (identified, verb) {
-            (Err(refusal), Verb::Get | Verb::Delete) => {
-                return self.refuse_at_head(exchange, edits, &refusal);
+        let (edits, mut refused) = match identified {
+            Ok(Identified::Settled(edits)) => (edits, None),
+            Ok(Identified::Await(call, ticket)) => {
+                let Some(patience) = exchange.patience.checked_sub(1) else {
+                    return self.refuse_unread(exchange, &Refusal::new(Reason::Unavailable));
+                };
+                exchange.patience = patience;
+                exchange.phase = Phase::AwaitingAnswer { ticket, verb, has_body };
+                return Step { edits: Vec::new(), next: Next::Call(call), report: None };
             }
-            (Err(refusal), Verb::Post) => Some(refusal),
-            (Ok(more), _) => {
-                edits.extend(more);
-                None
+            Err(refusal) if verb == Verb::Post && refusal.reason.waits_for_id() => {
+                (Vec::new(), Some(refusal))
             }
+            Err(refusal) => return self.refuse_unread(exchange, &refusal),
         };
         let mirror = Mirror::of(head);
         if refused.is_none()
             && let Some(call) = self.call_from_head(verb, &mirror)
         {
-            match self.authorize(&mut exchange, &call, None, environment) {
-                Ok(mut step) => {
-                    step.edits.splice(0..0, edits);
-                    return (exchange, step);
-                }
+            match self.authorize(exchange, &call, None, environment) {
+                Ok(step) => return step.after(edits),
                 Err(refusal) if verb == Verb::Post => refused = Some(refusal),
-                Err(refusal) => return self.refuse_at_head(exchange, edits, &refusal),
+                Err(refusal) => return self.refuse_unread(exchange, &refusal),
             }
         }
         exchange.phase = Phase::AwaitingBody { mirror, refused };
         if has_body {
-            return (exchange, Step { edits, next: Next::ReadBody, report: None });
+            return Step { edits, next: Next::ReadBody, report: None };
         }
-        let mut step = self.request_body(&mut exchange, b"", environment);
-        step.edits.splice(0..0, edits);
-        (exchange, step)
+        self.request_body(exchange, b"", environment).after(edits)
     }
 
     /// The whole body arrived. An exchange that did not ask for it goes on as it was.
     pub fn request_body(
         &self,
-        exchange: &mut Exchange<F::State>,
+        exchange: &mut Exchange<F>,
         body: &[u8],
         environment: &mut dyn Environment,
     ) -> Step {
@@ -174,7 +244,10 @@ impl<F: Filter> Pipeline<F> {
                     let refusal = refused.unwrap_or(refusal);
                     return self.refuse(exchange, &refusal, Addressee::Unknown, &call);
                 }
-                Ok(()) => (unread(Era::Legacy), messages.as_slice()),
+                Ok(()) => {
+                    let batch = messages.as_slice();
+                    (Call { batch, ..unread(Era::Legacy) }, batch)
+                }
             },
             Ok(Body::Single(message)) => {
                 let call = Call {
@@ -182,6 +255,7 @@ impl<F: Filter> Pipeline<F> {
                     method: message.method.as_deref(),
                     name: agreement::subject(message),
                     message: Some(message),
+                    batch: &[],
                 };
                 (call, core::slice::from_ref(message))
             }
@@ -208,7 +282,7 @@ impl<F: Filter> Pipeline<F> {
     /// The head of the upstream's answer arrived.
     pub fn response_head(
         &self,
-        exchange: &mut Exchange<F::State>,
+        exchange: &mut Exchange<F>,
         response: &dyn Response,
         environment: &mut dyn Environment,
     ) -> Vec<Edit> {
@@ -224,8 +298,8 @@ impl<F: Filter> Pipeline<F> {
     }
 
     /// Ends an exchange the host gave up on, such as one whose body never came.
-    pub fn abandon(&self, exchange: &mut Exchange<F::State>, reason: Reason) -> Step {
-        self.refuse(exchange, &Refusal::new(reason), Addressee::Unknown, &unread(Era::Legacy))
+    pub fn abandon(&self, exchange: &mut Exchange<F>, reason: Reason) -> Step {
+        self.refuse_unread(exchange, &Refusal::new(reason))
     }
 
     /// The call, where nothing of the body is needed to know it.
@@ -247,7 +321,7 @@ impl<F: Filter> Pipeline<F> {
             agreement::Named::IfSent => Some(mirror.name.value()?),
             agreement::Named::Never => None,
         };
-        Some(Call { era: Era::Modern, method: Some(method), name, message: None })
+        Some(Call { method: Some(method), name, ..unread(Era::Modern) })
     }
 
     fn check_batch(&self, mirror: &Mirror, messages: &[Message<'_>]) -> Result<(), Refusal> {
@@ -267,7 +341,7 @@ impl<F: Filter> Pipeline<F> {
 
     fn authorize(
         &self,
-        exchange: &mut Exchange<F::State>,
+        exchange: &mut Exchange<F>,
         call: &Call<'_>,
         noticed: Option<Reason>,
         environment: &mut dyn Environment,
@@ -279,19 +353,13 @@ impl<F: Filter> Pipeline<F> {
         Ok(Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) })
     }
 
-    fn refuse_at_head(
-        &self,
-        mut exchange: Exchange<F::State>,
-        edits: Vec<Edit>,
-        refusal: &Refusal,
-    ) -> (Exchange<F::State>, Step) {
-        let step = self.refuse(&mut exchange, refusal, Addressee::Unknown, &unread(Era::Legacy));
-        (exchange, Step { edits, ..step })
+    fn refuse_unread(&self, exchange: &mut Exchange<F>, refusal: &Refusal) -> Step {
+        self.refuse(exchange, refusal, Addressee::Unknown, &unread(Era::Legacy))
     }
 
     fn refuse(
         &self,
-        exchange: &mut Exchange<F::State>,
+        exchange: &mut Exchange<F>,
         refusal: &Refusal,
         addressee: Addressee<'_>,
         call: &Call<'_>,
@@ -308,7 +376,7 @@ impl<F: Filter> Pipeline<F> {
 
 /// A call about which nothing is known but its era.
 const fn unread(era: Era) -> Call<'static> {
-    Call { era, method: None, name: None, message: None }
+    Call { era, method: None, name: None, message: None, batch: &[] }
 }
 
 fn addressee<'a>(message: &Message<'a>) -> Addressee<'a> {

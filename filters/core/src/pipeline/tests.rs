@@ -3,10 +3,13 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use core::convert::Infallible;
+
 use serde_json::{Value, json};
 
 use super::{
-    Call, Caller, Environment, Exchange, Filter, Next, Outcome, Pipeline, Report, Response, Step,
+    Call, Caller, Environment, Exchange, Filter, Identified, Next, Outcome, Pipeline, Report,
+    Response, Step,
 };
 use crate::admission::AdmissionConfig;
 use crate::config;
@@ -25,6 +28,7 @@ struct Recorder {
 impl Filter for Recorder {
     /// The stages, in order.
     type State = Vec<String>;
+    type Ticket = Infallible;
 
     fn identify(
         &self,
@@ -32,10 +36,12 @@ impl Filter for Recorder {
         caller: &mut Caller,
         _: &mut dyn Environment,
         stages: &mut Self::State,
-    ) -> Result<Vec<Edit>, Refusal> {
+    ) -> Result<Identified<Infallible>, Refusal> {
         stages.push("identify".to_owned());
         caller.principal = head.first("user").map(<[u8]>::to_vec);
-        self.identify.map_or(Ok(vec![edit("identified")]), |reason| Err(Refusal::new(reason)))
+        self.identify.map_or(Ok(Identified::Settled(vec![edit("identified")])), |reason| {
+            Err(Refusal::new(reason))
+        })
     }
 
     fn authorize(
@@ -45,7 +51,7 @@ impl Filter for Recorder {
         _: &mut dyn Environment,
         stages: &mut Self::State,
     ) -> Result<Vec<Edit>, Refusal> {
-        let Call { era, method, name, message } = call;
+        let Call { era, method, name, message, .. } = call;
         stages.push(format!(
             "authorize {} {} {} {}{}",
             era.as_str(),
@@ -104,7 +110,7 @@ fn removed(name: &str) -> Edit {
 }
 
 type Field<'a> = (&'a str, &'a str);
-type Flow = (Exchange<Vec<String>>, Step);
+type Flow = (Exchange<Recorder>, Step);
 
 const POST: &[Field<'_>] = &[(":method", "POST"), ("content-type", "application/json")];
 const GET: &[Field<'_>] = &[(":method", "GET")];
@@ -153,7 +159,7 @@ impl Pipeline<Recorder> {
         (exchange, step)
     }
 
-    fn answer(&self, exchange: &mut Exchange<Vec<String>>) -> Vec<Edit> {
+    fn answer(&self, exchange: &mut Exchange<Recorder>) -> Vec<Edit> {
         self.response_head(exchange, &Answer, &mut World)
     }
 }

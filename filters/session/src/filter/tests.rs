@@ -99,7 +99,7 @@ struct Gateway {
 
 /// A request on its way: the head the upstream gets.
 struct Sent {
-    exchange: Exchange<State>,
+    exchange: Exchange<SessionFilter>,
     head: Vec<(String, String)>,
 }
 
