@@ -155,8 +155,9 @@ impl<F: Filter> Stream<F> {
             return refuse(Reason::Unavailable);
         };
         let mut environment = HostEnvironment { clock: running.probe.clock };
-        let judged =
-            with_head(|head| running.pipeline.answer(exchange, head, &answer, &mut environment));
+        let judged = with_head(|head| {
+            running.pipeline.call_answered(exchange, head, &answer, &mut environment)
+        });
         match judged {
             Ok(step) => self.carry_out(&running, step),
             Err(reason) => refuse(reason),

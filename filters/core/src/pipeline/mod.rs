@@ -137,7 +137,7 @@ impl<F: Filter> Pipeline<F> {
     }
 
     /// The call that the exchange awaits was answered; `head` is the request's, once more.
-    pub fn answer(
+    pub fn call_answered(
         &self,
         exchange: &mut Exchange<F>,
         head: &Head<'_>,

@@ -8,7 +8,7 @@ use mcp_core::head::Head;
 use mcp_core::limits::{MAX_PRINCIPAL, MAX_SESSION_ID};
 use mcp_core::pipeline::{Capabilities, Environment, Exchange, Next, Pipeline, Response};
 
-use super::{SessionFilter, State};
+use super::SessionFilter;
 use crate::config::plan;
 use crate::envelope::Record;
 use crate::keys::{ExportKey, Ring, Subject};
@@ -162,7 +162,7 @@ impl Gateway {
             Next::Reply(reply) => {
                 Err((reply.status, String::from_utf8(reply.body).expect("JSON is UTF-8")))
             }
-            Next::ReadBody => panic!("asked for the body twice"),
+            Next::ReadBody | Next::Call(_) => panic!("asked for more than the body"),
         }
     }
 
