@@ -203,7 +203,7 @@ impl<F: Filter> Pipeline<F> {
             match self.authorize(exchange, &call, None, environment) {
                 Ok(step) => return step.after(edits),
                 Err(refusal) if verb == Verb::Post => refused = Some(refusal),
-                Err(refusal) => return self.refuse_unread(exchange, &refusal),
+                Err(refusal) => return self.refuse_unread(exchange, &refusal).after(edits),
             }
         }
         exchange.phase = Phase::AwaitingBody { mirror, refused };
