@@ -169,6 +169,26 @@ fn trailers_release_a_body_that_was_paused_for_them() {
 }
 
 #[test]
+fn a_body_that_is_held_can_be_read_and_changed_at_the_trailers() {
+    let mut guest = Guest::new();
+    let range = format!("{ZERO} {ZERO} (i32.const 99) (i32.const 16) (i32.const 20)");
+    let read = guest.say("read", "proxy_get_buffer_bytes", &range);
+    let show = guest.say_returned();
+    let append = format!("{ZERO} (i32.const 99) {ZERO} {}", guest.text("!"));
+    let append = guest.say("append", "proxy_set_buffer_bytes", &append);
+    let module = guest
+        .on("proxy_on_request_body", "(i32.const 1)")
+        .on("proxy_on_request_trailers", &format!("{read} {show} {append} (i32.const 0)"))
+        .module();
+    let mut exchange = post("");
+    exchange.request.chunks = vec![b"one".to_vec(), b"two".to_vec()];
+    exchange.request.trailers.add("x-sum", "1");
+    let transcript = run(&module, Profile::Envoy, &exchange);
+    assert_eq!(said(&transcript), ["read=00", "onetwo", "append=00"]);
+    assert_eq!(transcript.upstream.expect("asked").whole_body(), b"onetwo!");
+}
+
+#[test]
 fn a_filter_without_callbacks_lets_everything_pass() {
     let module = Guest::new().module();
     for profile in Profile::ALL {

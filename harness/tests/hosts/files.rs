@@ -251,6 +251,20 @@ fn setup_reaches_the_host() {
 }
 
 #[test]
+fn exchanges_run_on_the_worker_that_is_named_until_a_fresh_host() {
+    let text = "workers 2\n> GET /\nworker 2\n> GET /\n> GET /\nworkers 1\n> GET /\n";
+    for profile in Profile::ALL {
+        let report = run(text, profile).unwrap_or_else(|failure| panic!("{failure}"));
+        let workers: Vec<_> = report
+            .exchanges
+            .iter()
+            .map(|e| e.transcript.log.last().expect("seen").worker)
+            .collect();
+        assert_eq!(workers, [0, 1, 1, 0], "{profile}");
+    }
+}
+
+#[test]
 fn a_file_can_be_for_one_host() {
     let text = "only apisix\n> GET /\nexpect client status = 999\n";
     assert!(run(text, Profile::Envoy).expect("skipped").skipped);
