@@ -57,10 +57,9 @@ impl EnvoyFlow {
             Direction::Response => "proxy_on_response_headers",
         };
         let Some(code) = self.callback(vm, name, &[count, u32::from(end)]) else { return };
-        let replied = self.asked_reply(vm);
-        // A reply stops everything, whatever was answered.
+        let stopped = self.asked_to_stop(vm);
         self.side(direction).stop = match code {
-            _ if replied => Stop::All,
+            _ if stopped => Stop::All,
             0 => Stop::Going,
             1 if self.limits.allow_on_headers_stop_iteration => Stop::Here,
             _ => Stop::All,
@@ -141,8 +140,8 @@ impl EnvoyFlow {
         let code = self.callback(vm, name, &[size, u32::from(end)]);
         let shown = message(vm, context, direction).body.take().unwrap_or_default();
         let Some(code) = code else { return };
-        let replied = self.asked_reply(vm);
-        let action = if replied { Action::PauseNoBuffer } else { Action::from_code(code) };
+        let stopped = self.asked_to_stop(vm);
+        let action = if stopped { Action::PauseNoBuffer } else { Action::from_code(code) };
         let side = self.side(direction);
         side.stop = if action == Action::Continue { Stop::Going } else { Stop::Here };
         match action {
@@ -186,7 +185,7 @@ impl EnvoyFlow {
             Direction::Response => "proxy_on_response_trailers",
         };
         let Some(code) = self.callback(vm, name, &[count]) else { return };
-        if code == 0 && !self.asked_reply(vm) {
+        if code == 0 && !self.asked_to_stop(vm) {
             self.side(direction).stop = Stop::Going;
             let held = self.take_held(vm, direction);
             self.pass_head(vm, direction);
