@@ -130,7 +130,7 @@ impl Worker {
         calls.chain(state.tick.iter().map(|tick| tick.due)).filter(|due| *due < Nanos::MAX).min()
     }
 
-    /// Runs one callback that is due: first answers of calls, in the order in which they came,
+    /// Runs one callback that is due: first answers of calls, in the order in which they were made,
     /// then the tick.
     pub(crate) fn next_callback(&mut self, due: Nanos) -> Option<Result<(), Failure>> {
         if !self.vm.is_running() {
@@ -138,9 +138,7 @@ impl Worker {
         }
         let root = self.root;
         let state = self.vm.state();
-        let calls = state.open_calls.iter().enumerate();
-        let first = calls.filter(|(_, call)| call.due <= due).min_by_key(|(_, call)| call.due);
-        if let Some((index, _)) = first {
+        if let Some(index) = state.open_calls.iter().position(|call| call.due <= due) {
             let call = state.open_calls.remove(index);
             let (headers, size) = match &call.answer {
                 Some((headers, body)) => (headers.len() as u32, body.len() as u32),

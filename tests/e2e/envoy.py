@@ -111,6 +111,10 @@ class Envoy:
         """User plus system time used so far, all threads."""
         return self._running().cpu_seconds()
 
+    def resident_bytes(self) -> int:
+        """Memory in use."""
+        return self._running().resident_bytes()
+
     @property
     def ports(self) -> dict[str, int]:
         """The port of each listener, by its name."""

@@ -93,6 +93,12 @@ class Process:
             self._child.kill()
             self._child.wait()
 
+    def resident_bytes(self) -> int:
+        """Memory in use, from /proc."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) * 1024
+
     def cpu_seconds(self) -> float:
         """User plus system time used so far, all threads, from /proc."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,20 @@ def test_sessions_stay_with_their_replica_and_spread_over_all(replicas: Envoy) -
         assert session.delete().status == 200
         homes += answers
     assert set(homes) == {"replica-a", "replica-b"}, "sessions of one caller all went to one replica"
+
+
+def test_parallel_sessions_do_not_mix(replicas: Envoy) -> None:
+    """Requests of all sessions are held and released side by side, on two workers."""
+
+    def use(number: int) -> bool:
+        session = LegacySession.open(replicas.port)
+        home = session.text("which_replica")
+        sums = [session.text("add", a=number, b=term) for term in range(CALLS)]
+        own = sums == [str(number + term) for term in range(CALLS)]
+        return own and session.text("which_replica") == home and session.delete().status == 200
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(use, range(48)))
 
 
 def test_modern_calls_spread_over_all_replicas(replicas: Envoy) -> None:

@@ -56,8 +56,12 @@ EVENT_STREAMS = {
 class Scripted:
     """A gateway whose upstream can be given another script for each test."""
 
-    port: int
+    gateway: Envoy
     upstream: ScriptedUpstream
+
+    @property
+    def port(self) -> int:
+        return self.gateway.port
 
     def next_exchange(self) -> int:
         """The index that the next exchange will have."""
@@ -70,7 +74,7 @@ def scripted(session_yaml: Path) -> Iterator[Scripted]:
         ScriptedUpstream() as upstream,
         Envoy(session_yaml, upstreams={"mcp_servers": [upstream.port]}) as envoy,
     ):
-        yield Scripted(envoy.port, upstream)
+        yield Scripted(envoy, upstream)
 
 
 def answer_json(exchange: Exchange) -> None:
@@ -232,6 +236,29 @@ def test_upstream_that_breaks_off_mid_stream_is_seen_by_the_client(scripted: Scr
         assert response.read1(100) == b"data: 1\n\n"
         with pytest.raises((IncompleteRead, ConnectionError)):
             response.read()
+
+
+def test_long_stream_takes_no_memory(scripted: Scripted) -> None:
+    event = b"data: " + b"x" * 65_536 + b"\n\n"
+    count = 2000
+
+    def answer(exchange: Exchange) -> None:
+        exchange.start_events()
+        for _ in range(count):
+            exchange.send_chunk(event)
+        exchange.end_chunks()
+
+    scripted.upstream.answer = answer
+    before = scripted.gateway.resident_bytes()
+    peak = received = 0
+    with Connection(scripted.port) as client:
+        client.post(call("add"), call_headers("add"))
+        response = client.head()
+        while piece := response.read1(1 << 20):
+            received += len(piece)
+            peak = max(peak, scripted.gateway.resident_bytes())
+    assert received == count * len(event)
+    assert peak - before < 32 << 20, f"{(peak - before) >> 20} MiB more for a stream of {received >> 20} MiB"
 
 
 def test_slow_tool_outlives_the_default_route_timeout(scripted: Scripted) -> None:

@@ -2,6 +2,7 @@
 
 use super::guest::{Answer, Fault, Guest};
 use crate::abi::{Status, buffer};
+use crate::state::Message;
 
 // === Envoy ===
 
@@ -23,28 +24,32 @@ pub(super) fn envoy_status(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answ
     guest.write_u32(arguments[2], 0)
 }
 
-/// Envoy puts data before a body, after it, or in place of all of it, and nowhere else.
+/// Envoy replaces bytes from the start of a body, or appends, and nothing else.
 pub(super) fn envoy_set(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let data = guest.text(arguments[3], arguments[4])?;
-    let stream = guest.stream().map_err(|_| Status::NotFound)?;
-    let body = match arguments[0] {
-        buffer::REQUEST_BODY => stream.request.body.as_mut(),
-        buffer::RESPONSE_BODY => stream.response.body.as_mut(),
-        kind if (0..=buffer::LAST).contains(&kind) => None,
-        _ => return Err(Status::BadArgument.into()),
-    };
-    let body = body.ok_or(Status::NotFound)?;
+    let kind = arguments[0];
+    if !BODIES.contains(&kind) {
+        envoy_buffer(guest, kind)?;
+        return Err(Status::BadArgument.into());
+    }
+    let stream = guest.stream()?;
+    let message =
+        if kind == buffer::REQUEST_BODY { &mut stream.request } else { &mut stream.response };
+    let body = message.body.as_mut().ok_or(Status::BadArgument)?;
     match (arguments[1] as u32 as usize, arguments[2] as u32 as usize) {
-        (0, 0) => drop(body.splice(..0, data)),
-        (0, size) if size >= body.len() => *body = data,
-        (start, _) if start > 0 && start >= body.len() => body.extend(data),
+        (0, size) => drop(body.splice(..size.min(body.len()), data)),
+        (start, _) if start >= body.len() => body.extend(data),
         _ => return Err(Status::BadArgument.into()),
     }
     Ok(())
 }
 
+const BODIES: [i64; 2] = [buffer::REQUEST_BODY, buffer::RESPONSE_BODY];
+
+/// A body that is not there reads as an empty one.
 fn envoy_buffer(guest: &mut Guest<'_, '_>, kind: i64) -> Result<Vec<u8>, Fault> {
     let state = guest.state();
+    let body = |message: &Message| message.body.clone().unwrap_or_default();
     let bytes = match kind {
         buffer::PLUGIN_CONFIGURATION
             if ["proxy_on_configure", "proxy_on_context_create"].contains(&state.callback) =>
@@ -53,8 +58,10 @@ fn envoy_buffer(guest: &mut Guest<'_, '_>, kind: i64) -> Result<Vec<u8>, Fault> 
         }
         buffer::VM_CONFIGURATION => Some(state.vm_configuration.to_vec()),
         buffer::CALL_RESPONSE_BODY => state.call_answer.as_ref().map(|(_, body)| body.clone()),
-        buffer::REQUEST_BODY => state.stream().and_then(|stream| stream.request.body.clone()),
-        buffer::RESPONSE_BODY => state.stream().and_then(|stream| stream.response.body.clone()),
+        buffer::REQUEST_BODY => Some(state.stream().map(|s| body(&s.request)).unwrap_or_default()),
+        buffer::RESPONSE_BODY => {
+            Some(state.stream().map(|s| body(&s.response)).unwrap_or_default())
+        }
         kind if (0..=buffer::LAST).contains(&kind) => None,
         _ => return Err(Status::BadArgument.into()),
     };

@@ -111,9 +111,11 @@ impl EnvoyFlow {
         None
     }
 
-    fn asked_reply(&self, vm: &mut Vm) -> bool {
+    /// Whether the guest asked for what ends the exchange: then nothing passes any more, whatever
+    /// the callback answered.
+    fn asked_to_stop(&self, vm: &mut Vm) -> bool {
         let stream = vm.state().streams.get(&self.record.context);
-        stream.is_some_and(|stream| stream.asked.reply.is_some())
+        stream.is_some_and(|stream| stream.asked.reply.is_some() || stream.asked.reset)
     }
 
     /// Carries out what the guest asked for. Resuming the direction whose callback asked for it
@@ -176,7 +178,9 @@ impl EnvoyFlow {
     fn arrive(&mut self, vm: &mut Vm, direction: Direction, chunk: &[u8], end: bool) {
         if end && self.end_comes_alone && !chunk.is_empty() {
             self.body(vm, direction, chunk, false);
-            self.body(vm, direction, &[], true);
+            if !self.is_over() {
+                self.body(vm, direction, &[], true);
+            }
         } else {
             self.body(vm, direction, chunk, end);
         }
@@ -243,6 +247,7 @@ impl Flow for EnvoyFlow {
         let mut headers = Headers::new();
         headers.add(":status", response.status.to_string());
         response.headers.iter().for_each(|(n, v)| append_envoy_header(&mut headers, n, v));
+        headers.add("x-envoy-upstream-service-time", "0");
         message(vm, self.record.context, Direction::Response).headers = headers;
         self.head(vm, Direction::Response, end);
     }

@@ -22,7 +22,7 @@ pub(super) struct Side {
     held: Vec<u8>,
     /// Body bytes, or the end, came while everything was stopped.
     unseen: bool,
-    /// The guest sees what is held, with the next bytes.
+    /// What is held is in the message's body, where the guest sees it, now and with the next bytes.
     buffering: bool,
     ended: bool,
     trailers: Option<Trailers>,
@@ -57,10 +57,9 @@ impl EnvoyFlow {
             Direction::Response => "proxy_on_response_headers",
         };
         let Some(code) = self.callback(vm, name, &[count, u32::from(end)]) else { return };
-        let replied = self.asked_reply(vm);
-        // A reply stops everything, whatever was answered.
+        let stopped = self.asked_to_stop(vm);
         self.side(direction).stop = match code {
-            _ if replied => Stop::All,
+            _ if stopped => Stop::All,
             0 => Stop::Going,
             1 if self.limits.allow_on_headers_stop_iteration => Stop::Here,
             _ => Stop::All,
@@ -107,10 +106,9 @@ impl EnvoyFlow {
             return;
         }
         side.stop = Stop::Going;
-        side.buffering = false;
-        let held = std::mem::take(&mut side.held);
         let unseen = std::mem::take(&mut side.unseen);
         let end = side.ended && side.trailers.is_none();
+        let held = self.take_held(vm, direction);
         self.pass_head(vm, direction);
         if unseen {
             self.show_body(vm, direction, held, end);
@@ -128,9 +126,8 @@ impl EnvoyFlow {
     }
 
     fn show_body(&mut self, vm: &mut Vm, direction: Direction, chunk: Vec<u8>, end: bool) {
-        let side = self.side(direction);
-        let shown = match side.buffering {
-            true => [std::mem::take(&mut side.held), chunk].concat(),
+        let shown = match self.side(direction).buffering {
+            true => [self.take_held(vm, direction), chunk].concat(),
             false => chunk,
         };
         let size = shown.len() as u32;
@@ -143,11 +140,9 @@ impl EnvoyFlow {
         let code = self.callback(vm, name, &[size, u32::from(end)]);
         let shown = message(vm, context, direction).body.take().unwrap_or_default();
         let Some(code) = code else { return };
-        let replied = self.asked_reply(vm);
-        let action = if replied { Action::PauseNoBuffer } else { Action::from_code(code) };
-        let limit = self.limits.buffer_bytes;
+        let stopped = self.asked_to_stop(vm);
+        let action = if stopped { Action::PauseNoBuffer } else { Action::from_code(code) };
         let side = self.side(direction);
-        side.buffering = action == Action::Pause;
         side.stop = if action == Action::Continue { Stop::Going } else { Stop::Here };
         match action {
             Action::Continue => {
@@ -156,8 +151,11 @@ impl EnvoyFlow {
                 self.pass_body(direction, &[held, shown].concat(), end);
             }
             Action::Pause => {
-                side.held.extend(shown);
-                if side.held.len() > limit {
+                side.buffering = true;
+                let held = [std::mem::take(&mut side.held), shown].concat();
+                let fits = held.len() <= self.limits.buffer_bytes;
+                message(vm, context, direction).body = Some(held);
+                if !fits {
                     return self.overflow(vm, direction);
                 }
             }
@@ -165,6 +163,14 @@ impl EnvoyFlow {
             Action::PauseNoBuffer => {}
         }
         self.carry_out(vm, Some(direction));
+    }
+
+    fn take_held(&mut self, vm: &mut Vm, direction: Direction) -> Vec<u8> {
+        let side = self.side(direction);
+        match std::mem::take(&mut side.buffering) {
+            true => message(vm, self.record.context, direction).body.take().unwrap_or_default(),
+            false => std::mem::take(&mut side.held),
+        }
     }
 
     fn show_trailers(&mut self, vm: &mut Vm, direction: Direction) {
@@ -179,10 +185,9 @@ impl EnvoyFlow {
             Direction::Response => "proxy_on_response_trailers",
         };
         let Some(code) = self.callback(vm, name, &[count]) else { return };
-        if code == 0 && !self.asked_reply(vm) {
-            let side = self.side(direction);
-            side.stop = Stop::Going;
-            let held = std::mem::take(&mut side.held);
+        if code == 0 && !self.asked_to_stop(vm) {
+            self.side(direction).stop = Stop::Going;
+            let held = self.take_held(vm, direction);
             self.pass_head(vm, direction);
             self.pass_body(direction, &held, false);
             self.pass_trailers(vm, direction);

@@ -90,10 +90,7 @@ impl Message {
                 part.lines.iter().map(|line| line.fill(captures)).collect::<Result<_, _>>()?;
             let bytes = lines.join(&b'\n');
             let size = part.every.unwrap_or(bytes.len()).max(1);
-            let mut after = part.after;
-            for piece in bytes.chunks(size) {
-                chunks.push((std::mem::take(&mut after), piece.to_vec()));
-            }
+            chunks.extend(bytes.chunks(size).map(|piece| (part.after, piece.to_vec())));
         }
         Ok(chunks)
     }
@@ -179,7 +176,9 @@ fn frame(headers: &mut Headers, chunks: &[TimedChunk]) {
 /// `NAME: VALUE`, once or for each number of a range in it.
 fn fields(text: &str) -> Result<Vec<(Template, Template)>, String> {
     let one = |text: &str| -> Result<(Template, Template), String> {
-        let (name, value) = text.split_once(':').ok_or("a field is written NAME: VALUE")?;
+        let (name, value) = text
+            .split_once(':')
+            .ok_or("a field is written NAME: VALUE; an empty line parts messages")?;
         Ok((Template::parse(name.trim())?, Template::parse(value.trim())?))
     };
     let Some((before, range, after)) = range(text) else { return Ok(vec![one(text)?]) };

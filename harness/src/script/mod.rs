@@ -2,6 +2,7 @@
 //! like HTTP. The README describes the format.
 
 mod check;
+mod failure;
 mod message;
 mod parse;
 mod report;
@@ -9,6 +10,7 @@ mod run;
 mod subject;
 mod template;
 
+pub use failure::{Failure, Unmet};
 pub use parse::SyntaxError;
 pub use report::{ExchangeReport, Report};
-pub use run::{Failure, Unmet, run_file, run_text};
+pub use run::{run_file, run_text};

@@ -55,7 +55,7 @@ fn callbacks_come_in_each_hosts_order_with_its_arguments() {
     let envoy = "context_create=00 vm_start=00 configure=00 \
         context_create=00 request_headers=00 $1=07 $2=00 \
         request_body=00 $1=08 $2=00 request_body=00 $1=00 $2=01 \
-        response_headers=00 $1=02 $2=00 \
+        response_headers=00 $1=03 $2=00 \
         response_body=00 $1=06 $2=00 response_body=00 $1=00 $2=01 \
         log=00 done=00 delete=00";
     let apisix = "context_create=00 configure=00 \
@@ -166,6 +166,26 @@ fn trailers_release_a_body_that_was_paused_for_them() {
     let transcript = run(&module, Profile::Envoy, &exchange);
     assert_eq!(transcript.outcome, Outcome::Proxied, "the missing trailers callback continues");
     assert_eq!(transcript.upstream.expect("asked").whole_body(), b"question");
+}
+
+#[test]
+fn a_body_that_is_held_can_be_read_and_changed_at_the_trailers() {
+    let mut guest = Guest::new();
+    let range = format!("{ZERO} {ZERO} (i32.const 99) (i32.const 16) (i32.const 20)");
+    let read = guest.say("read", "proxy_get_buffer_bytes", &range);
+    let show = guest.say_returned();
+    let append = format!("{ZERO} (i32.const 99) {ZERO} {}", guest.text("!"));
+    let append = guest.say("append", "proxy_set_buffer_bytes", &append);
+    let module = guest
+        .on("proxy_on_request_body", "(i32.const 1)")
+        .on("proxy_on_request_trailers", &format!("{read} {show} {append} (i32.const 0)"))
+        .module();
+    let mut exchange = post("");
+    exchange.request.chunks = vec![b"one".to_vec(), b"two".to_vec()];
+    exchange.request.trailers.add("x-sum", "1");
+    let transcript = run(&module, Profile::Envoy, &exchange);
+    assert_eq!(said(&transcript), ["read=00", "onetwo", "append=00"]);
+    assert_eq!(transcript.upstream.expect("asked").whole_body(), b"onetwo!");
 }
 
 #[test]
@@ -371,10 +391,11 @@ fn a_reply_at_the_response_headers_replaces_it_on_envoy_and_is_ignored_on_apisix
 fn a_reply_in_a_response_that_has_begun_resets_it_on_envoy() {
     let mut guest = Guest::new();
     let reply = reply(&mut guest, 502, "too late", &[]);
-    let module =
-        guest.on("proxy_on_response_body", &format!("(drop {reply}) (i32.const 0)")).module();
+    let code = note(&mut guest, "response_body", &format!("(drop {reply}) (i32.const 0)"));
+    let module = guest.on("proxy_on_response_body", &code).module();
     let transcript = run(&module, Profile::Envoy, &post("q"));
     assert_eq!(transcript.outcome.word(), "reset");
+    assert_eq!(said(&transcript), ["response_body=00", "$1=06", "$2=00"], "and not its end");
     assert!(!transcript.client.expect("its head had passed").complete);
 }
 
@@ -384,7 +405,8 @@ fn closing_the_stream_resets_it_on_envoy_and_does_nothing_on_apisix() {
     let close = guest.call("proxy_close_stream", ZERO);
     let module =
         guest.on("proxy_on_request_headers", &format!("(drop {close}) (i32.const 0)")).module();
-    assert_eq!(run(&module, Profile::Envoy, &get()).outcome.word(), "reset");
+    let transcript = run(&module, Profile::Envoy, &get());
+    assert_eq!((transcript.outcome.word(), transcript.upstream), ("reset", None));
     assert_eq!(run(&module, Profile::Apisix, &get()).outcome, Outcome::Proxied);
 }
 
@@ -411,13 +433,13 @@ fn resuming_within_the_callback_that_pauses_comes_too_early() {
 }
 
 #[test]
-fn envoy_bodies_can_be_prepended_appended_and_replaced_and_nothing_else() {
+fn envoy_bodies_change_at_their_start_and_their_end_only() {
     // start, size, status, what the upstream gets of "body"
     let cases = [
         (0, 0, 0, "newbody"),
         (0, 4, 0, "new"),
         (0, 99, 0, "new"),
-        (0, 2, 2, "body"),
+        (0, 2, 0, "newdy"),
         (4, 0, 0, "bodynew"),
         (99, 1, 0, "bodynew"),
         (2, 1, 2, "body"),

@@ -251,6 +251,20 @@ fn setup_reaches_the_host() {
 }
 
 #[test]
+fn exchanges_run_on_the_worker_that_is_named_until_a_fresh_host() {
+    let text = "workers 2\n> GET /\nworker 2\n> GET /\n\n> GET /\nworkers 1\n> GET /\n";
+    for profile in Profile::ALL {
+        let report = run(text, profile).unwrap_or_else(|failure| panic!("{failure}"));
+        let workers: Vec<_> = report
+            .exchanges
+            .iter()
+            .map(|e| e.transcript.log.last().expect("seen").worker)
+            .collect();
+        assert_eq!(workers, [0, 1, 1, 0], "{profile}");
+    }
+}
+
+#[test]
 fn a_file_can_be_for_one_host() {
     let text = "only apisix\n> GET /\nexpect client status = 999\n";
     assert!(run(text, Profile::Envoy).expect("skipped").skipped);
@@ -268,6 +282,7 @@ const MALFORMED: &[(&str, usize, &str)] = &[
     ("> GET / HTTP/3\n", 1, "METHOD TARGET"),
     ("> GET /\n< fine\n", 2, "STATUS"),
     ("> GET /\n> no colon\n", 2, "NAME: VALUE"),
+    ("> GET /\n> GET /\n", 2, "an empty line parts messages"),
     ("> GET /\n> x-${5..1}: a\n", 2, "counts up"),
     ("> GET /\n> x: ${bytes zz}\n", 2, "hexadecimal"),
     ("> GET /\n> x: ${unclosed\n", 2, "without \"}\""),

@@ -81,6 +81,27 @@ fn an_answer_comes_to_the_plugins_own_context_and_lets_the_request_go_on() {
 }
 
 #[test]
+fn an_answer_can_be_read_in_its_callback_only() {
+    let mut guest = Guest::new();
+    let call = dispatch(&mut guest, SERVICE, &HEADERS, 50);
+    let read = format!("(i32.const 6) {} (i32.const 16) (i32.const 20)", guest.text(":status"));
+    let at_once = guest.say("at once", "proxy_get_header_map_value", &read);
+    let later = guest.say("later", "proxy_get_header_map_value", &read);
+    let module = guest
+        .on("proxy_on_request_headers", &format!("(drop {call}) (i32.const 0)"))
+        .on("proxy_on_http_call_response", &at_once)
+        .on("proxy_on_response_headers", &format!("{later} (i32.const 0)"))
+        .module();
+    for (profile, later) in [(Profile::Envoy, "later=02"), (Profile::Apisix, "later=01")] {
+        let mut host = scripted(&module, profile, vec![respond(1, 200, "")]);
+        let id = host.open(0, &get());
+        host.advance(Duration::from_millis(1));
+        host.response_head(id, &mcp_harness::Response::new(200));
+        assert_eq!(said(&host.finish(id)), ["at once=00", later], "{profile}");
+    }
+}
+
+#[test]
 fn failures_and_timeouts_come_without_headers() {
     let failing = ServiceAnswer::Fail { after: Duration::from_millis(3) };
     for (answer, took) in
