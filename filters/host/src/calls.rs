@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use mcp_core::pipeline::HttpCall;
+use mcp_core::pipeline::{HttpAnswer, HttpCall};
 
 use crate::abi::{self, Level, Map};
 
@@ -32,12 +32,18 @@ pub(crate) fn dispatch(call: &HttpCall) -> Option<u32> {
     .ok()
 }
 
-/// The status and body of the answer whose callback this is. A call that failed has neither.
-pub(crate) fn answer(headers: usize, size: usize) -> (Option<u16>, Vec<u8>) {
+/// The answer whose callback this is, given to `take`. A call that failed has no headers.
+pub(crate) fn with_answer<T>(
+    headers: usize,
+    size: usize,
+    take: impl FnOnce(&HttpAnswer<'_>) -> T,
+) -> T {
     if headers == 0 {
-        return (None, Vec::new());
+        return take(&HttpAnswer::NONE);
     }
-    let status = abi::header(Map::CallResponse, ":status").ok().flatten();
-    let status = status.and_then(|status| core::str::from_utf8(&status).ok()?.parse().ok());
-    (status, abi::call_body(size).unwrap_or_default())
+    let field = |name| abi::header(Map::CallResponse, name).ok().flatten();
+    let status =
+        field(":status").and_then(|status| core::str::from_utf8(&status).ok()?.parse().ok());
+    let body = abi::call_body(size).unwrap_or_default();
+    take(&HttpAnswer { status, content_type: field("content-type").as_deref(), body: &body })
 }

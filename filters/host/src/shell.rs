@@ -59,10 +59,10 @@ impl<M: Module> Context for Root<M> {
             return;
         };
         if let Some(running) = &self.running {
-            let (status, body) = calls::answer(count, size);
-            let answer = HttpAnswer { status, body: &body };
             let mut environment = HostEnvironment { clock: running.probe.clock };
-            running.pipeline.background_answer(ticket, &answer, &mut environment);
+            calls::with_answer(count, size, |answer| {
+                running.pipeline.background_answer(ticket, answer, &mut environment);
+            });
         }
     }
 }
@@ -121,8 +121,8 @@ impl<M: Module> RootContext for Root<M> {
                 match calls::dispatch(&call) {
                     Some(token) => self.pending = Some((token, ticket)),
                     None => {
-                        let failed = HttpAnswer { status: None, body: b"" };
-                        running.pipeline.background_answer(ticket, &failed, &mut environment);
+                        let none = &HttpAnswer::NONE;
+                        running.pipeline.background_answer(ticket, none, &mut environment);
                     }
                 }
             }

@@ -55,8 +55,8 @@ impl<F: Filter> Context for Stream<F> {
         if self.waiting != Waiting::Answer(token) {
             return;
         }
-        let (status, body) = calls::answer(count, size);
-        if self.answered(HttpAnswer { status, body: &body }) == Action::Continue
+        let action = calls::with_answer(count, size, |answer| self.answered(answer));
+        if action == Action::Continue
             && let Err(Failed(status)) = abi::resume_request()
         {
             abi::log(Level::Error, &format!("the host did not resume a request: status {status}"));
@@ -149,14 +149,14 @@ impl<F: Filter> Stream<F> {
         self.carry_out(&running, step)
     }
 
-    fn answered(&mut self, answer: HttpAnswer<'_>) -> Action {
+    fn answered(&mut self, answer: &HttpAnswer<'_>) -> Action {
         self.waiting = Waiting::Nothing;
         let (Some(running), Some(exchange)) = (self.running.clone(), self.exchange.as_mut()) else {
             return refuse(Reason::Unavailable);
         };
         let mut environment = HostEnvironment { clock: running.probe.clock };
         let judged = with_head(|head| {
-            running.pipeline.call_answered(exchange, head, &answer, &mut environment)
+            running.pipeline.call_answered(exchange, head, answer, &mut environment)
         });
         match judged {
             Ok(step) => self.carry_out(&running, step),
@@ -207,7 +207,7 @@ impl<F: Filter> Stream<F> {
                 self.waiting = Waiting::Answer(token);
                 Action::Pause
             }
-            None => self.answered(HttpAnswer { status: None, body: b"" }),
+            None => self.answered(&HttpAnswer::NONE),
         }
     }
 }

@@ -105,8 +105,15 @@ pub struct HttpCall {
 pub struct HttpAnswer<'a> {
     /// The status; `None` if there was no answer at all.
     pub status: Option<u16>,
+    /// `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
     /// The body.
     pub body: &'a [u8],
+}
+
+impl HttpAnswer<'_> {
+    /// No answer at all.
+    pub const NONE: Self = Self { status: None, content_type: None, body: b"" };
 }
 
 /// Who calls, as far as the filters so far have found out.

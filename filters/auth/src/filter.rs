@@ -1,0 +1,308 @@
+//! The filter's part in each stage: who calls in `identify`, may they in `authorize`, and where to
+//! turn in `respond`.
+
+use core::cell::{OnceCell, RefCell};
+use core::time::Duration;
+
+use mcp_core::edit::{Edit, HeaderValue};
+use mcp_core::hash::{HashKey, Subject as Hashed};
+use mcp_core::head::{Head, Single};
+use mcp_core::owned;
+use mcp_core::pipeline::{
+    Call, Caller, Environment, Filter, HttpAnswer, HttpCall, Identified, Response,
+};
+use mcp_core::refusal::{Reason, Refusal, Reply};
+
+use crate::api_key::{ApiKeys, Identity};
+use crate::challenge::Challenger;
+use crate::config::UpstreamCredentials;
+use crate::issuer::{Issuer, Judgement};
+use crate::keys::source::Request;
+use crate::metadata::Documents;
+use crate::rules::{Arguments, Rules, Subject, Verdict};
+use crate::token::cache::TokenCache;
+use crate::token::{Claims, Reject, Token};
+
+/// The configured filter.
+#[derive(Debug)]
+pub struct AuthFilter {
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) api_keys: ApiKeys,
+    pub(crate) api_key_header: String,
+    pub(crate) challenger: Challenger,
+    pub(crate) documents: Documents,
+    pub(crate) rules: Rules,
+    pub(crate) upstream_credentials: UpstreamCredentials,
+    pub(crate) export_key: HashKey,
+    pub(crate) cache_ttl: Duration,
+    /// Made with the first request, since its hash key is random.
+    pub(crate) verified: OnceCell<RefCell<TokenCache<Caller>>>,
+}
+
+/// Which issuer was asked for which document.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    issuer: usize,
+    request: Request,
+}
+
+/// Bytes of all verified tokens that are remembered.
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+const AUTHORIZATION: &str = "authorization";
+
+impl Filter for AuthFilter {
+    type State = ();
+    type Ticket = Ticket;
+
+    fn document(&self, head: &Head<'_>) -> Option<Reply> {
+        self.documents.answer(head.first(":method")?, head.first(":path")?)
+    }
+
+    fn identify(
+        &self,
+        head: &Head<'_>,
+        caller: &mut Caller,
+        environment: &mut dyn Environment,
+        (): &mut (),
+    ) -> Result<Identified<Ticket>, Refusal> {
+        match self.credentials(head)? {
+            Credentials::None => return Err(self.challenger.no_credentials()),
+            Credentials::ApiKey(key) => {
+                let identity = self.api_keys.lookup(key);
+                *caller = identity.map(of_api_key).ok_or_else(|| self.invalid("unknown API key"))?;
+            }
+            Credentials::Bearer(bearer) => match self.verify(bearer, environment)? {
+                Verified::Known(known) => *caller = known,
+                Verified::Await(call, ticket) => return Ok(Identified::Await(call, ticket)),
+            },
+        }
+        Ok(Identified::Settled(self.exports(caller)))
+    }
+
+    fn answered(
+        &self,
+        ticket: Ticket,
+        answer: &HttpAnswer<'_>,
+        environment: &mut dyn Environment,
+    ) {
+        if let Some(issuer) = self.issuers.get(ticket.issuer) {
+            issuer.answered(&ticket.request, answer, environment);
+        }
+    }
+
+    fn tick(&self, environment: &mut dyn Environment) -> Option<(HttpCall, Ticket)> {
+        let now = environment.now()?;
+        self.issuers.iter().enumerate().find_map(|(issuer, keys)| {
+            let request = keys.due(now)?;
+            Some((keys.call(&request)?, Ticket { issuer, request }))
+        })
+    }
+
+    fn authorize(
+        &self,
+        call: &Call<'_>,
+        caller: &Caller,
+        _: &mut dyn Environment,
+        (): &mut (),
+    ) -> Result<Vec<Edit>, Refusal> {
+        let judge = |method, name, arguments| {
+            self.rules.judge(&Subject {
+                method,
+                name,
+                arguments,
+                scopes: &caller.scopes,
+                tenant: caller.tenant.as_deref(),
+                agent: caller.agent.as_deref(),
+            })
+        };
+        if call.batch.is_empty() {
+            let arguments = call.message.map_or(Arguments::Unread, |message| {
+                Arguments::Given(message.params.arguments)
+            });
+            self.allow(judge(call.method, call.name, arguments))?;
+        }
+        for message in call.batch {
+            let arguments = Arguments::Given(message.params.arguments);
+            let name = mcp_core::agreement::subject(message);
+            self.allow(judge(message.method.as_deref(), name, arguments))?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn respond(
+        &self,
+        response: &dyn Response,
+        _: &Caller,
+        _: &mut dyn Environment,
+        (): &mut (),
+    ) -> Vec<Edit> {
+        let challenge = response.header("www-authenticate");
+        let redirected = challenge.and_then(|challenge| self.challenger.redirect(&challenge));
+        redirected.map(|value| Edit::Set("www-authenticate", value)).into_iter().collect()
+    }
+}
+
+enum Credentials<'a> {
+    None,
+    ApiKey(&'a [u8]),
+    Bearer(&'a [u8]),
+}
+
+enum Verified {
+    Known(Caller),
+    Await(HttpCall, Ticket),
+}
+
+impl AuthFilter {
+    /// A bearer token, else an API key. Another scheme is no credential here.
+    fn credentials<'a>(&self, head: &Head<'a>) -> Result<Credentials<'a>, Refusal> {
+        if let Some(value) = head.single(AUTHORIZATION).one() {
+            let (scheme, token) = value.split_at_checked(7).unwrap_or((value, b""));
+            if scheme.eq_ignore_ascii_case(b"bearer ") {
+                return Ok(Credentials::Bearer(token.trim_ascii()));
+            }
+        }
+        if self.api_keys.is_empty() {
+            return Ok(Credentials::None);
+        }
+        match head.single(&self.api_key_header) {
+            Single::Absent => Ok(Credentials::None),
+            Single::One(key) => Ok(Credentials::ApiKey(key)),
+            Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader)),
+        }
+    }
+
+    fn verify(
+        &self,
+        bearer: &[u8],
+        environment: &mut dyn Environment,
+    ) -> Result<Verified, Refusal> {
+        let unavailable = || Refusal::new(Reason::Unavailable);
+        let now = environment.now().ok_or_else(unavailable)?;
+        let generation =
+            self.issuers.iter().fold(0_u64, |sum, issuer| sum.wrapping_add(issuer.generation()));
+        let cache = self.cache(environment).ok_or_else(unavailable)?;
+        if let Some(caller) = cache.borrow_mut().get(bearer, generation, now) {
+            return Ok(Verified::Known(caller.clone()));
+        }
+        let token = Token::parse(bearer).map_err(|reject| self.rejected(reject))?;
+        let named = token.issuer_hint();
+        let issuer = self.issuers.iter().position(|issuer| Some(issuer.name()) == named.as_deref());
+        let index = issuer.ok_or_else(|| self.rejected(Reject::Issuer))?;
+        let issuer = self.issuers.get(index).ok_or_else(unavailable)?;
+        match issuer.judge(&token, now) {
+            Judgement::Accept(claims) => {
+                let caller = of_token(issuer, &claims);
+                let weight = weight(&caller);
+                cache.borrow_mut().insert(
+                    bearer,
+                    (caller.clone(), weight),
+                    generation,
+                    now,
+                    claims.expires_at(),
+                );
+                Ok(Verified::Known(caller))
+            }
+            Judgement::Reject(reject) => Err(self.rejected(reject)),
+            Judgement::Ask(request) => {
+                let call = issuer.call(&request).ok_or_else(unavailable)?;
+                Ok(Verified::Await(call, Ticket { issuer: index, request }))
+            }
+            Judgement::Unavailable(seconds) => {
+                Err(unavailable().with_header("retry-after", seconds.into()))
+            }
+        }
+    }
+
+    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Caller>>> {
+        if self.verified.get().is_none() {
+            let mut hash_key = [0; 16];
+            if !environment.randomize(&mut hash_key) {
+                return None;
+            }
+            let cache = TokenCache::new(CACHE_BYTES, self.cache_ttl, hash_key);
+            self.verified.set(RefCell::new(cache)).ok();
+        }
+        self.verified.get()
+    }
+
+    /// Who calls, as the upstream and the gateway learn it; and no credentials, unless they are
+    /// the upstream's as well.
+    fn exports(&self, caller: &Caller) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        if self.upstream_credentials == UpstreamCredentials::Strip {
+            edits.push(Edit::Remove(AUTHORIZATION.into()));
+            if !self.api_keys.is_empty() {
+                edits.push(Edit::Remove(self.api_key_header.clone().into_bytes()));
+            }
+        }
+        let principal = caller.principal.as_deref().and_then(|principal| {
+            HeaderValue::plain(self.export_key.text(Hashed::Principal, principal))
+        });
+        let exports = [
+            (owned::PRINCIPAL, principal),
+            (owned::TENANT, caller.tenant.as_deref().and_then(HeaderValue::mirrored)),
+            (owned::AGENT, caller.agent.as_deref().and_then(HeaderValue::mirrored)),
+            (owned::SCOPES, HeaderValue::plain(caller.scopes.join(" "))),
+        ];
+        edits.extend(exports.into_iter().filter_map(|(name, value)| Some(Edit::Set(name, value?))));
+        edits
+    }
+
+    fn allow(&self, verdict: Verdict<'_>) -> Result<(), Refusal> {
+        match verdict {
+            Verdict::Allow { .. } => Ok(()),
+            Verdict::Deny { .. } => Err(Refusal::new(Reason::Forbidden)),
+            Verdict::InsufficientScope { missing, .. } => {
+                Err(self.challenger.insufficient_scope(&missing))
+            }
+        }
+    }
+
+    /// What a client learns of a token that does not hold: that it expired, since a fresh one
+    /// helps, or that it is not valid. Which check failed stays here.
+    fn rejected(&self, reject: Reject) -> Refusal {
+        match reject {
+            Reject::Expired => self.invalid("The token expired"),
+            _ => self.invalid("The token is not valid"),
+        }
+    }
+
+    fn invalid(&self, description: &str) -> Refusal {
+        self.challenger.invalid_token(description)
+    }
+}
+
+fn of_api_key(identity: &Identity) -> Caller {
+    Caller {
+        principal: Some(identity.principal.clone().into_bytes()),
+        agent: identity.agent.clone(),
+        tenant: identity.tenant.clone(),
+        scopes: identity.scopes.clone(),
+    }
+}
+
+/// The principal is issuer, client and subject: a refreshed token has the same three, and neither
+/// another issuer's nor another client's user of the same name does.
+fn of_token(issuer: &Issuer, claims: &Claims) -> Caller {
+    let parts =
+        [claims.issuer(), claims.client().unwrap_or_default(), claims.subject().unwrap_or_default()];
+    Caller {
+        principal: Some(parts.join("\0").into_bytes()),
+        agent: issuer.agent(claims),
+        tenant: issuer.tenant(claims),
+        scopes: claims.scopes().to_vec(),
+    }
+}
+
+/// Bytes that a caller takes on the heap.
+fn weight(caller: &Caller) -> usize {
+    let texts = [caller.agent.as_ref(), caller.tenant.as_ref()].into_iter().flatten();
+    let scopes = caller.scopes.iter().map(|scope| scope.len().saturating_add(24));
+    texts
+        .map(String::len)
+        .chain(scopes)
+        .chain(caller.principal.as_ref().map(Vec::len))
+        .fold(0, usize::saturating_add)
+}
