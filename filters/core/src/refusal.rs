@@ -55,12 +55,16 @@ pub enum Reason {
     ContentEncoding,
     /// A header that decides something was sent twice.
     DuplicateHeader,
+    /// A rule denies this caller this call.
+    Forbidden,
     /// A mirrored header was sent twice or disagrees with the body.
     HeaderMismatch,
     /// `Host` is not in `admission.hosts`.
     Host,
     /// There is no `Host`.
     HostMissing,
+    /// A rule allows this call only with scopes the caller's token lacks.
+    InsufficientScope,
     /// The body is JSON, but no MCP message.
     InvalidRequest,
     /// The media type is not `application/json`.
@@ -81,6 +85,8 @@ pub enum Reason {
     SessionUnknown,
     /// More headers than any host shows.
     TooManyHeaders,
+    /// There are no credentials, or none that hold.
+    Unauthorized,
     /// The gateway itself failed.
     Unavailable,
     /// The request names a version that is not in `admission.versions`.
@@ -101,9 +107,11 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         Reason::DuplicateHeader => {
             ("duplicate_header", 400, -32600, "A header was sent more than once")
         }
+        Reason::Forbidden => ("forbidden", 403, 40300, "Forbidden"),
         Reason::HeaderMismatch => ("header_mismatch", 400, -32020, "Header mismatch"),
         Reason::Host => ("host", 421, -32600, "Host not allowed"),
         Reason::HostMissing => ("host_missing", 400, -32600, "A Host header is required"),
+        Reason::InsufficientScope => ("insufficient_scope", 403, 40300, "insufficient_scope"),
         Reason::InvalidRequest => ("invalid_request", 400, -32600, "Invalid request"),
         Reason::MediaType => ("media_type", 415, -32600, "Content-Type must be application/json"),
         Reason::MetaMissing => ("meta_missing", 400, -32602, "Invalid params: _meta is incomplete"),
@@ -118,6 +126,7 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         }
         Reason::SessionUnknown => ("session_unknown", 404, -32600, "Session not found"),
         Reason::TooManyHeaders => ("too_many_headers", 431, -32600, "Too many headers"),
+        Reason::Unauthorized => ("unauthorized", 401, 40100, "Unauthorized"),
         Reason::Unavailable => ("unavailable", 503, 50300, "The gateway cannot serve this request"),
         Reason::UnsupportedVersion => {
             ("unsupported_version", 400, -32022, "Unsupported protocol version")

@@ -74,7 +74,8 @@ impl<'a, 'k> Keys<'a, 'k> {
 
 /// Whether a reader that ignores case (by Unicode simple folding, as Go's does) or stops at a NUL
 /// (as C's do) would take `key` for `name`, which must be ASCII.
-fn look_alike(key: &str, name: &str) -> bool {
+#[must_use]
+pub fn look_alike(key: &str, name: &str) -> bool {
     let key = key.split_once('\0').map_or(key, |(before, _)| before);
     key.chars().map(fold).eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
 }

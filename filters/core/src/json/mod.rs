@@ -26,5 +26,5 @@ mod skip;
 mod string;
 
 pub use error::{Error, Syntax};
-pub use keys::{Keys, Spelling};
+pub use keys::{Keys, Spelling, look_alike};
 pub use reader::{Kind, Reader};

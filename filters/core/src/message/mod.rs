@@ -64,6 +64,8 @@ pub struct Params<'a> {
     pub uri: Option<Cow<'a, str>>,
     /// `taskId`.
     pub task_id: Option<Cow<'a, str>>,
+    /// `arguments`, as the exact JSON text, whatever its type; nothing in it was inspected.
+    pub arguments: Option<&'a str>,
     /// `protocolVersion`, which `initialize` carries. Absent if it is no string.
     pub protocol_version: Option<Cow<'a, str>>,
     /// `clientInfo.name`, which `initialize` carries. Absent if it is no string.

@@ -33,6 +33,7 @@ impl Scan<'_> {
                     params.task_id =
                         scan.text(reader, limits.name, Fault::TaskIdType, Fault::TaskIdTooLong)?;
                 }
+                "arguments" => params.arguments = Some(reader.skip()?),
                 "protocolVersion" => params.protocol_version = string(reader)?,
                 "clientInfo" => params.client_name = scan.client_name(reader)?,
                 "_meta" => params.meta = scan.meta(reader)?,

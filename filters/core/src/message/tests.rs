@@ -40,6 +40,7 @@ fn modern_call() {
         message.params,
         Params {
             name: Some("get_weather".into()),
+            arguments: Some(r#"{"name":"not this","_meta":{"progressToken":0}}"#),
             meta: Some(Meta {
                 protocol_version: Some("2026-07-28".into()),
                 client_capabilities: true,
@@ -81,6 +82,23 @@ fn resources_and_tasks() {
     let message =
         single(br#"{"jsonrpc":"2.0","id":"a","method":"tasks/get","params":{"taskId":"t-1"}}"#);
     assert_eq!(message.params.task_id.as_deref(), Some("t-1"));
+}
+
+#[test]
+fn arguments_are_the_exact_text_that_goes_upstream() {
+    let cases: [(&str, Option<&str>); 6] = [
+        (r#"{}"#, None),
+        (r#"{"arguments" : { "a" : "\u0061" } , "name":"x"}"#, Some(r#"{ "a" : "\u0061" }"#)),
+        (r#"{"\u0061rguments":{"a":[1,{"b":2}]}}"#, Some(r#"{"a":[1,{"b":2}]}"#)),
+        // What is not an object is for its reader to refuse.
+        (r#"{"arguments":null}"#, Some("null")),
+        (r#"{"arguments":[1, 2]}"#, Some("[1, 2]")),
+        (r#"{"_meta":{"arguments":{"no":1}}}"#, None),
+    ];
+    for (params, expect) in cases {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        assert_eq!(single(body.as_bytes()).params.arguments, expect, "{params}");
+    }
 }
 
 #[test]

@@ -142,6 +142,8 @@ fn agree(message: &Message<'_>, tree: &Map<String, Value>) -> Result<(), TestCas
     prop_assert_eq!(owned(&seen.protocol_version), text(params, "protocolVersion"));
     let client = params.and_then(|params| params.get("clientInfo"));
     prop_assert_eq!(owned(&seen.client_name), text(client, "name"));
+    let arguments = params.and_then(|params| params.get("arguments"));
+    prop_assert_eq!(&seen.arguments.and_then(token), &arguments.cloned());
 
     let meta = params.and_then(|params| params.get("_meta")).filter(|meta| meta.is_object());
     prop_assert_eq!(seen.meta.is_some(), meta.is_some());
@@ -170,7 +172,8 @@ fn agree(message: &Message<'_>, tree: &Map<String, Value>) -> Result<(), TestCas
 /// Takes the exact tokens out of a message, as values.
 fn value(message: &mut Message<'_>) -> Vec<Option<Value>> {
     let progress = message.params.meta.as_mut().and_then(|meta| meta.progress_token.take());
-    let tokens = [message.id.take().map(|id| Id::token(&id)), progress];
+    let arguments = message.params.arguments.take();
+    let tokens = [message.id.take().map(|id| Id::token(&id)), progress, arguments];
     tokens.map(|token| token.and_then(|token| serde_json::from_str(token).ok())).to_vec()
 }
 

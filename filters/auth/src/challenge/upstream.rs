@@ -1,0 +1,102 @@
+//! The challenge of an upstream that protects itself: its metadata URL names an address clients
+//! cannot reach, or one whose `resource` is not the URL they called.
+
+use mcp_core::edit::HeaderValue;
+
+/// The field with the value of each `resource_metadata` parameter replaced by `metadata_url`, which
+/// needs no escapes; all else stays as it is, byte for byte.
+pub(super) fn redirect(field: &[u8], metadata_url: &str) -> Option<HeaderValue> {
+    let field = core::str::from_utf8(field).ok()?;
+    let mut redirected = String::with_capacity(field.len().saturating_add(metadata_url.len()));
+    let mut found = false;
+    let mut rest = field;
+    while !rest.is_empty() {
+        let (before, parameter, after) = next(rest)?;
+        redirected.push_str(before);
+        match parameter {
+            Some(Parameter { name, .. }) if name.eq_ignore_ascii_case("resource_metadata") => {
+                for part in ["\"", metadata_url, "\""] {
+                    redirected.push_str(part);
+                }
+                found = true;
+            }
+            Some(Parameter { value, .. }) => redirected.push_str(value),
+            None => {}
+        }
+        rest = after;
+    }
+    if found { HeaderValue::plain(redirected) } else { None }
+}
+
+/// An `auth-param`; the value as it stands, with its quotes.
+struct Parameter<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+/// The next piece of a field: what comes up to and with a parameter's `=`, the parameter, and what
+/// follows its value. A scheme, a `token68` or a comma is a piece without parameter.
+fn next(field: &str) -> Option<(&str, Option<Parameter<'_>>, &str)> {
+    let start = field.trim_start_matches([' ', '\t', ',']);
+    let after_name = start.trim_start_matches(is_token68);
+    let name = between(start, after_name);
+    let value = after_name.trim_start_matches([' ', '\t']).strip_prefix('=');
+    let value = value.map(|value| value.trim_start_matches([' ', '\t']));
+    match value {
+        Some(value) if value.starts_with('"') => {
+            let after = after_quoted(value)?;
+            let value_text = between(value, after);
+            at_end(after)?;
+            Some((between(field, value), Some(Parameter { name, value: value_text }), after))
+        }
+        Some(value) if value.starts_with(is_token) => {
+            let after = value.trim_start_matches(is_token);
+            let value_text = between(value, after);
+            at_end(after)?;
+            Some((between(field, value), Some(Parameter { name, value: value_text }), after))
+        }
+        // The padding of a token68.
+        Some(_) => {
+            let after = after_name.trim_start_matches('=');
+            at_end(after)?;
+            Some((between(field, after), None, after))
+        }
+        None if name.is_empty() && !start.is_empty() => None,
+        None => Some((between(field, after_name), None, after_name)),
+    }
+}
+
+/// What precedes `rest`, which is the end of `text`.
+fn between<'a>(text: &'a str, rest: &str) -> &'a str {
+    text.get(..text.len().saturating_sub(rest.len())).unwrap_or_default()
+}
+
+/// What follows a quoted string; `None` if it has no end.
+fn after_quoted(text: &str) -> Option<&str> {
+    let mut characters = text.chars();
+    characters.next();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => return Some(characters.as_str()),
+            '\\' => drop(characters.next()?),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A value is followed by a comma, or by nothing.
+fn at_end(after: &str) -> Option<()> {
+    let after = after.trim_start_matches([' ', '\t']);
+    (after.is_empty() || after.starts_with(',')).then_some(())
+}
+
+/// A character of a token (RFC 9110 §5.6.2).
+fn is_token(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
+}
+
+/// A character of a token or, padding aside, of a `token68` (RFC 9110 §11.2).
+fn is_token68(character: char) -> bool {
+    is_token(character) || character == '/'
+}
