@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use jsonwebtoken::Algorithm;
 use mcp_core::admission::{Admission, AdmissionConfig};
 use mcp_core::config::{self, ConfigError, Period, Secret, Section};
 use mcp_core::hash::HashKey;
@@ -29,7 +28,7 @@ struct ModuleConfig {
 /// The section as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
-pub struct AuthConfig {
+pub(crate) struct AuthConfig {
     issuers: Vec<Section<IssuerConfig>>,
     api_keys: Vec<Section<ApiKeyConfig>>,
     api_key_header: Option<String>,
@@ -44,7 +43,7 @@ pub struct AuthConfig {
 /// What the upstream sees of a client's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UpstreamCredentials {
+pub(crate) enum UpstreamCredentials {
     /// All of them: only where the upstream is the audience of the same tokens.
     Keep,
     /// Nothing (MCP forbids to pass tokens through).
@@ -72,7 +71,7 @@ pub fn plan(text: &[u8], capabilities: &Capabilities) -> Result<Plan<AuthFilter>
 ///
 /// # Errors
 /// The first key that is wrong, its path relative to the section.
-pub fn filter(
+fn filter(
     config: AuthConfig,
     capabilities: &Capabilities,
 ) -> Result<(AuthFilter, Vec<String>), ConfigError> {
@@ -98,7 +97,10 @@ pub fn filter(
         .transpose()
         .map_err(|error| error.within("metadata"))?;
     let Some(export_key) = &config.export_key else {
-        return Err(ConfigError::new("export_key", "is required: principals are known by it upstream"));
+        return Err(ConfigError::new(
+            "export_key",
+            "is required: principals are known by it upstream",
+        ));
     };
     let api_keys: Vec<_> = config.api_keys.into_iter().map(|entry| entry.0).collect();
     let rules: Vec<_> = config.rules.into_iter().map(|rule| rule.0).collect();
@@ -119,7 +121,8 @@ pub fn filter(
 
 fn header_name(name: Option<String>) -> Result<String, ConfigError> {
     let name = name.unwrap_or_else(|| DEFAULT_API_KEY_HEADER.to_owned()).to_ascii_lowercase();
-    let legal = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let legal =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !legal || owned::is_forged(name.as_bytes()) || name == "authorization" {
         return Err(ConfigError::new(
             "api_key_header",
@@ -127,9 +130,4 @@ fn header_name(name: Option<String>) -> Result<String, ConfigError> {
         ));
     }
     Ok(name)
-}
-
-/// Whether `algorithm` signs with a key that verifiers share.
-pub(crate) const fn is_symmetric(algorithm: Algorithm) -> bool {
-    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
 }

@@ -5,7 +5,7 @@ use core::cell::{OnceCell, RefCell};
 use core::time::Duration;
 
 use mcp_core::edit::{Edit, HeaderValue};
-use mcp_core::hash::{HashKey, Subject as Hashed};
+use mcp_core::hash::{self, HashKey, Subject as Hashed};
 use mcp_core::head::{Head, Single};
 use mcp_core::owned;
 use mcp_core::pipeline::{
@@ -70,7 +70,8 @@ impl Filter for AuthFilter {
             Credentials::None => return Err(self.challenger.no_credentials()),
             Credentials::ApiKey(key) => {
                 let identity = self.api_keys.lookup(key);
-                *caller = identity.map(of_api_key).ok_or_else(|| self.invalid("unknown API key"))?;
+                *caller =
+                    identity.map(of_api_key).ok_or_else(|| self.invalid("unknown API key"))?;
             }
             Credentials::Bearer(bearer) => match self.verify(bearer, environment)? {
                 Verified::Known(known) => *caller = known,
@@ -80,12 +81,7 @@ impl Filter for AuthFilter {
         Ok(Identified::Settled(self.exports(caller)))
     }
 
-    fn answered(
-        &self,
-        ticket: Ticket,
-        answer: &HttpAnswer<'_>,
-        environment: &mut dyn Environment,
-    ) {
+    fn answered(&self, ticket: Ticket, answer: &HttpAnswer<'_>, environment: &mut dyn Environment) {
         if let Some(issuer) = self.issuers.get(ticket.issuer) {
             issuer.answered(&ticket.request, answer, environment);
         }
@@ -117,9 +113,9 @@ impl Filter for AuthFilter {
             })
         };
         if call.batch.is_empty() {
-            let arguments = call.message.map_or(Arguments::Unread, |message| {
-                Arguments::Given(message.params.arguments)
-            });
+            let arguments = call
+                .message
+                .map_or(Arguments::Unread, |message| Arguments::Given(message.params.arguments));
             self.allow(judge(call.method, call.name, arguments))?;
         }
         for message in call.batch {
@@ -238,7 +234,7 @@ impl AuthFilter {
             }
         }
         let principal = caller.principal.as_deref().and_then(|principal| {
-            HeaderValue::plain(self.export_key.text(Hashed::Principal, principal))
+            HeaderValue::plain(hash::text(self.export_key.hash(Hashed::Principal, principal)))
         });
         let exports = [
             (owned::PRINCIPAL, principal),
@@ -286,8 +282,11 @@ fn of_api_key(identity: &Identity) -> Caller {
 /// The principal is issuer, client and subject: a refreshed token has the same three, and neither
 /// another issuer's nor another client's user of the same name does.
 fn of_token(issuer: &Issuer, claims: &Claims) -> Caller {
-    let parts =
-        [claims.issuer(), claims.client().unwrap_or_default(), claims.subject().unwrap_or_default()];
+    let parts = [
+        claims.issuer(),
+        claims.client().unwrap_or_default(),
+        claims.subject().unwrap_or_default(),
+    ];
     Caller {
         principal: Some(parts.join("\0").into_bytes()),
         agent: issuer.agent(claims),

@@ -9,12 +9,14 @@ use serde_json::Value;
 
 use crate::keys::source::{Answer, Decision, Discovery, Policy, Request, Source};
 use crate::keys::{KeySet, Origin};
-use crate::token::{ClaimPath, Claims, IssuerRules, IssuerSettings, Reject, Token, TokenType, verify};
+use crate::token::{
+    ClaimPath, Claims, IssuerRules, IssuerSettings, Reject, Token, TokenType, verify,
+};
 
 /// An entry of `issuers`, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub struct IssuerConfig {
+pub(crate) struct IssuerConfig {
     issuer: String,
     audiences: Vec<String>,
     jwks: JwksConfig,
@@ -44,7 +46,7 @@ struct JwksConfig {
 
 /// A configured issuer.
 #[derive(Debug)]
-pub struct Issuer {
+pub(crate) struct Issuer {
     rules: IssuerRules,
     keys: Keys,
     tenant_claim: Option<ClaimPath>,
@@ -54,7 +56,7 @@ pub struct Issuer {
 #[derive(Debug)]
 enum Keys {
     Inline(KeySet),
-    Remote { source: RefCell<Source>, service: Service },
+    Remote { source: Box<RefCell<Source>>, service: Service },
 }
 
 #[derive(Debug)]
@@ -85,7 +87,10 @@ impl IssuerConfig {
         notices: &mut Vec<String>,
     ) -> Result<Issuer, ConfigError> {
         let defaults = IssuerSettings::default();
-        let keys = self.jwks.build(&self.issuer, capabilities, notices).map_err(|error| error.within("jwks"))?;
+        let keys = self
+            .jwks
+            .build(&self.issuer, capabilities, notices)
+            .map_err(|error| error.within("jwks"))?;
         let rules = IssuerRules::try_from(IssuerSettings {
             issuer: self.issuer,
             audiences: self.audiences,
@@ -117,8 +122,12 @@ impl JwksConfig {
         notices: &mut Vec<String>,
     ) -> Result<Keys, ConfigError> {
         match (&self.keys, &self.service) {
-            (Some(_), Some(_)) => Err(ConfigError::new("service", "is not asked where keys are given")),
-            (None, None) => Err(ConfigError::new("keys", "must be given, or the service that has them")),
+            (Some(_), Some(_)) => {
+                Err(ConfigError::new("service", "is not asked where keys are given"))
+            }
+            (None, None) => {
+                Err(ConfigError::new("keys", "must be given, or the service that has them"))
+            }
             (Some(keys), None) => inline(keys, issuer, notices),
             (None, Some(_)) => self.remote(issuer, capabilities),
         }
@@ -126,7 +135,8 @@ impl JwksConfig {
 
     fn remote(self, issuer: &str, capabilities: &Capabilities) -> Result<Keys, ConfigError> {
         let defaults = Policy::default();
-        let seconds = |period: Option<Period>, default| period.map_or(default, |period: Period| period.0);
+        let seconds =
+            |period: Option<Period>, default| period.map_or(default, |period: Period| period.0);
         let call_timeout = seconds(self.timeout, defaults.call_timeout);
         let policy = Policy {
             refresh: seconds(self.refresh, defaults.refresh),
@@ -134,7 +144,11 @@ impl JwksConfig {
             cooldown: seconds(self.cooldown, defaults.cooldown),
             call_timeout,
             // A host that cannot wake a request lets each one that waits make a call of its own.
-            max_calls: if capabilities.ticks { defaults.max_calls } else { MAX_CALLS_WITHOUT_TICKS },
+            max_calls: if capabilities.ticks {
+                defaults.max_calls
+            } else {
+                MAX_CALLS_WITHOUT_TICKS
+            },
             ..defaults
         };
         let discovery = Discovery::of(issuer);
@@ -142,7 +156,10 @@ impl JwksConfig {
             (Some(authority), _) => authority,
             (None, Ok(discovery)) => discovery.authority().to_owned(),
             (None, Err(_)) => {
-                return Err(ConfigError::new("authority", "is required, since the issuer is no URL with a host"));
+                return Err(ConfigError::new(
+                    "authority",
+                    "is required, since the issuer is no URL with a host",
+                ));
             }
         };
         let source = match (self.path, discovery) {
@@ -150,7 +167,10 @@ impl JwksConfig {
             (Some(_), _) => return Err(ConfigError::new("path", "must begin with '/'")),
             (None, Ok(discovery)) => Source::discovered(discovery, policy),
             (None, Err(_)) => {
-                return Err(ConfigError::new("path", "is required, since the issuer is no https URL"));
+                return Err(ConfigError::new(
+                    "path",
+                    "is required, since the issuer is no https URL",
+                ));
             }
         };
         let service = Service {
@@ -158,7 +178,7 @@ impl JwksConfig {
             authority,
             timeout: u32::try_from(call_timeout.as_millis()).unwrap_or(MAX_TIMEOUT),
         };
-        Ok(Keys::Remote { source: RefCell::new(source), service })
+        Ok(Keys::Remote { source: Box::new(RefCell::new(source)), service })
     }
 }
 
@@ -168,7 +188,10 @@ fn inline(keys: &[Value], issuer: &str, notices: &mut Vec<String>) -> Result<Key
         .map_err(|error| ConfigError::new("keys", format!("cannot be used: {error:?}")))?;
     if let Some(key) = skipped.first() {
         // A key that was written down on purpose and does not work is a mistake, not a surprise.
-        return Err(ConfigError::new(format!("keys[{}]", key.index), format!("cannot be used: {:?}", key.reason)));
+        return Err(ConfigError::new(
+            format!("keys[{}]", key.index),
+            format!("cannot be used: {:?}", key.reason),
+        ));
     }
     notices.push(format!("{} keys are configured for {issuer}", set.keys().len()));
     Ok(Keys::Inline(set))

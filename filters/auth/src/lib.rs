@@ -6,9 +6,15 @@
 
 pub mod api_key;
 pub mod challenge;
+mod config;
+mod filter;
+mod issuer;
 mod json;
 pub mod keys;
 pub mod metadata;
 pub mod rules;
 pub mod scope;
 pub mod token;
+
+pub use config::plan;
+pub use filter::AuthFilter;

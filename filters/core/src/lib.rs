@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod cache;
 pub mod config;
 pub mod edit;
+pub mod hash;
 pub mod head;
 pub mod json;
 pub mod limits;

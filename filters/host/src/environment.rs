@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use mcp_core::pipeline::{Environment, Response};
 
-use crate::abi::{self, Map};
+use crate::abi::{self, Level, Map};
 
 /// Where the time comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub(crate) struct HostEnvironment {
 impl Environment for HostEnvironment {
     fn now(&mut self) -> Option<u64> {
         self.clock.now()
+    }
+
+    fn warn(&mut self, problem: &str) {
+        abi::log(Level::Warn, problem);
     }
 
     fn randomize(&mut self, bytes: &mut [u8]) -> bool {

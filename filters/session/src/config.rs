@@ -4,13 +4,14 @@ use core::time::Duration;
 
 use mcp_core::admission::{Admission, AdmissionConfig};
 use mcp_core::config::{self, ConfigError, Period, Secret, Section};
+use mcp_core::hash::HashKey;
 use mcp_core::limits;
 use mcp_core::owned;
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
 use serde::Deserialize;
 
 use crate::filter::{Sealing, SessionFilter};
-use crate::keys::{ExportKey, Ring};
+use crate::keys::Ring;
 
 /// The configuration of `mcp_session.wasm`.
 #[derive(Debug, Default, Deserialize)]
@@ -68,7 +69,7 @@ fn filter(
     if !(Duration::from_secs(1)..=limits::MAX_SESSION_TTL).contains(&ttl) {
         return Err(ConfigError::new("ttl", "must be between \"1s\" and \"30days\""));
     }
-    let export_key = config.export_key.as_ref().map(ExportKey::new);
+    let export_key = config.export_key.as_ref().map(HashKey::new);
     let sealing = match (config.secrets.as_slice(), &export_key) {
         ([], _) => None,
         ([_] | [_, _], None) => {

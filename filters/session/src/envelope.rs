@@ -10,10 +10,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mcp_core::hash::HASH;
 use mcp_core::limits::{MAX_SESSION_ENVELOPE, MAX_SESSION_ID};
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{HASH, Ring};
+use crate::keys::Ring;
 
 /// Names the format. A future one is told apart by it, and is authenticated with it.
 const PREFIX: &str = "s1.";

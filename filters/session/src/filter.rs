@@ -4,6 +4,7 @@
 use core::convert::Infallible;
 
 use mcp_core::edit::{Edit, HeaderValue};
+use mcp_core::hash::{self, HASH, HashKey, Subject};
 use mcp_core::head::{Head, Single};
 use mcp_core::limits::{MAX_CLIENT_NAME, MAX_PRINCIPAL};
 use mcp_core::owned;
@@ -13,13 +14,13 @@ use mcp_core::version::{Claim, Era};
 
 use crate::config::Affinity;
 use crate::envelope::{Record, session_id};
-use crate::keys::{self, ExportKey, HASH, Ring, Subject};
+use crate::keys::Ring;
 
 /// The configured filter.
 #[derive(Debug)]
 pub struct SessionFilter {
     pub(crate) sealing: Option<Sealing>,
-    pub(crate) export_key: Option<ExportKey>,
+    pub(crate) export_key: Option<HashKey>,
     pub(crate) principal_header: Option<String>,
     pub(crate) affinity: Affinity,
 }
@@ -191,7 +192,7 @@ impl SessionFilter {
             Session::Plain(id) => id,
             Session::Sealed(record, _) => &record.id,
         };
-        Some(keys::text(key.hash(Subject::Session, id.as_bytes())))
+        Some(hash::text(key.hash(Subject::Session, id.as_bytes())))
     }
 
     /// What load balancing is to go by; empty if it is free to choose. A request that opens a
@@ -210,11 +211,11 @@ impl SessionFilter {
             return record.replica.clone();
         }
         if let Some(principal) = self.principal_hash(caller) {
-            return keys::text(principal);
+            return hash::text(principal);
         }
         let mut token = [0; HASH];
         if call.method == Some("initialize") && environment.randomize(&mut token) {
-            return keys::text(token);
+            return hash::text(token);
         }
         String::new()
     }

@@ -13,7 +13,7 @@ pub trait Filter {
     type State: Default;
 
     /// What tells the filter which of its HTTP calls was answered.
-    type Ticket: Copy + 'static;
+    type Ticket: 'static;
 
     /// A document this filter publishes for everyone, such as OAuth metadata.
     fn document(&self, _head: &Head<'_>) -> Option<Reply> {
@@ -173,6 +173,9 @@ pub struct Plan<F> {
 pub trait Environment {
     /// Seconds since 1970, or `None` on a host without a clock.
     fn now(&mut self) -> Option<u64>;
+
+    /// Tells the operator something; never a client's words or a secret.
+    fn warn(&mut self, _problem: &str) {}
 
     /// Fills `bytes` from a cryptographic source; `false` if there is none.
     fn randomize(&mut self, bytes: &mut [u8]) -> bool;

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mcp_core::config::{self, Secret};
 use mcp_core::edit::Edit;
+use mcp_core::hash::{HashKey, Subject};
 use mcp_core::head::Head;
 use mcp_core::limits::{MAX_PRINCIPAL, MAX_SESSION_ID};
 use mcp_core::pipeline::{Capabilities, Environment, Exchange, Next, Pipeline, Response};
@@ -11,7 +12,7 @@ use mcp_core::pipeline::{Capabilities, Environment, Exchange, Next, Pipeline, Re
 use super::SessionFilter;
 use crate::config::plan;
 use crate::envelope::Record;
-use crate::keys::{ExportKey, Ring, Subject};
+use crate::keys::Ring;
 
 /// A world that stands still unless a test moves it.
 struct World {
@@ -73,7 +74,7 @@ fn with_secrets(text: &str) -> String {
 }
 
 /// The keys of [`SEALED`] and [`BOUND`].
-fn keys() -> (Ring, ExportKey) {
+fn keys() -> (Ring, HashKey) {
     #[derive(serde::Deserialize)]
     struct Keys {
         secrets: Vec<Secret>,
@@ -81,7 +82,7 @@ fn keys() -> (Ring, ExportKey) {
     }
     let text = with_secrets(&format!("{{{SEALED}}}"));
     let keys: Keys = config::parse(text.as_bytes()).expect("keys");
-    (Ring::new(&keys.secrets), ExportKey::new(&keys.export_key))
+    (Ring::new(&keys.secrets), HashKey::new(&keys.export_key))
 }
 
 const SEALED: &str = r#""secrets":["$A"],"export_key":"$E""#;
