@@ -71,6 +71,7 @@ impl ApisixFlow {
             },
             response: Message { visible: true, ..Message::default() },
             properties: exchange.properties.clone(),
+            filter_state: Default::default(),
             asked: Default::default(),
         };
         vm.state().streams.insert(record.context, stream);

@@ -6,16 +6,17 @@
 //! it, and the next callback sees all of it. A local reply runs through the response callbacks,
 //! except when the filter makes it there.
 
+mod fields;
 mod heads;
 mod side;
 
-use crate::calls::append_envoy_header;
 use crate::exchange::{ClientResponse, Exchange, Outcome, Response, Version};
 use crate::flow::{Flow, Record};
 use crate::headers::Headers;
 use crate::options::{EnvoyOptions, FailurePolicy};
 use crate::state::{Message, Reply, Stream};
 use crate::vm::{Failure, Vm};
+pub(crate) use fields::Fields;
 use heads::{local_headers, refusal, request_headers};
 use side::{Direction, Side, Stop, message};
 
@@ -56,6 +57,7 @@ impl EnvoyFlow {
             request: Message { headers: request_headers(vm, exchange), ..Message::default() },
             response: Message::default(),
             properties: exchange.properties.clone(),
+            filter_state: Default::default(),
             asked: Default::default(),
         };
         vm.state().streams.insert(record.context, stream);
@@ -246,7 +248,7 @@ impl Flow for EnvoyFlow {
         }
         let mut headers = Headers::new();
         headers.add(":status", response.status.to_string());
-        response.headers.iter().for_each(|(n, v)| append_envoy_header(&mut headers, n, v));
+        response.headers.iter().for_each(|(n, v)| Fields::Response.add(&mut headers, n, v));
         headers.add("x-envoy-upstream-service-time", "0");
         message(vm, self.record.context, Direction::Response).headers = headers;
         self.head(vm, Direction::Response, end);
