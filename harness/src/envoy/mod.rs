@@ -129,7 +129,6 @@ impl EnvoyFlow {
             return;
         }
         if asked.reset {
-            self.dead = true;
             let why = "the filter closed the stream".to_owned();
             return self.record.end(Outcome::Reset { why });
         }
@@ -148,11 +147,6 @@ impl EnvoyFlow {
     fn reply(&mut self, vm: &mut Vm, reply: Reply, during: Option<Direction>) {
         self.record.replied = true;
         self.request.stop = Stop::All;
-        if self.record.client.is_some() {
-            self.dead = true;
-            let why = "the filter replied after the response had begun".to_owned();
-            return self.record.end(Outcome::Reset { why });
-        }
         if during == Some(Direction::Response) || self.response.started {
             return self.direct_reply(vm, reply);
         }
@@ -191,7 +185,7 @@ impl EnvoyFlow {
     /// Answers the client past the filter, if it has not been answered yet.
     fn direct_reply(&mut self, vm: &mut Vm, reply: Reply) {
         if self.record.client.is_some() {
-            let why = "the stream failed after the response had begun".to_owned();
+            let why = "a reply came after the response had begun".to_owned();
             return self.record.end(Outcome::Reset { why });
         }
         self.response.stop = Stop::Going;

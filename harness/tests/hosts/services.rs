@@ -273,6 +273,26 @@ fn a_reply_at_the_answer_reaches_the_client() {
 }
 
 #[test]
+fn a_trap_at_an_answer_is_503_for_the_request_that_waited_for_it_alone() {
+    let mut guest = Guest::new();
+    let call = dispatch(&mut guest, SERVICE, &HEADERS, 5000);
+    let module = guest
+        .on("proxy_on_request_headers", &format!("(drop {call}) (i32.const 1)"))
+        .on("proxy_on_http_call_response", "(if (i32.eqz (local.get $1)) (then (unreachable)))")
+        .module();
+    let answers = vec![respond(10, 200, ""), respond(20, 200, "")];
+    let mut host = scripted(&module, Profile::Apisix, answers);
+    let (first, second) = (host.open(0, &get()), host.open(0, &get()));
+    host.advance(Duration::from_millis(15));
+    assert_eq!(host.outcome(second), None);
+    let transcript = host.finish(first);
+    assert_eq!((transcript.status(), transcript.outcome.word()), (503, "trap"));
+    host.wait_for_upstream(second);
+    host.response_head(second, &mcp_harness::Response::new(200));
+    assert_eq!(host.finish(second).outcome, Outcome::Proxied);
+}
+
+#[test]
 fn calls_outlive_the_exchange_on_envoy_and_end_with_it_on_apisix() {
     for (profile, answered) in [(Profile::Envoy, true), (Profile::Apisix, false)] {
         let mut host = scripted(&caller(1000), profile, vec![respond(20, 200, "four")]);
