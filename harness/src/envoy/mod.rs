@@ -120,8 +120,7 @@ impl EnvoyFlow {
         stream.is_some_and(|stream| stream.asked.reply.is_some() || stream.asked.reset)
     }
 
-    /// Carries out what the guest asked for. Resuming the direction whose callback asked for it
-    /// comes too early for Envoy to notice.
+    /// Carries out what the guest asked for; `during` is the direction whose callback ran.
     fn carry_out(&mut self, vm: &mut Vm, during: Option<Direction>) {
         let Some(stream) = vm.state().streams.get_mut(&self.record.context) else { return };
         let asked = std::mem::take(&mut stream.asked);
@@ -136,10 +135,10 @@ impl EnvoyFlow {
             return self.reply(vm, reply, during);
         }
         let replied = self.record.replied;
-        if asked.resume_request && !replied && during != Some(Direction::Request) {
+        if asked.resume_request && !replied {
             self.resume_side(vm, Direction::Request);
         }
-        if asked.resume_response && during != Some(Direction::Response) {
+        if asked.resume_response {
             self.resume_side(vm, Direction::Response);
         }
     }

@@ -504,12 +504,26 @@ fn pauses_in_a_response_hold_it_on_envoy_and_are_ignored_on_apisix() {
 }
 
 #[test]
-fn resuming_within_the_callback_that_pauses_comes_too_early() {
-    let mut guest = Guest::new();
-    let resume = guest.call("proxy_continue_stream", ZERO);
-    let module =
-        guest.on("proxy_on_request_headers", &format!("(drop {resume}) (i32.const 1)")).module();
-    assert_eq!(run(&module, Profile::Envoy, &get()).outcome.word(), "hang");
+fn resuming_within_the_callback_that_pauses_passes_only_what_came_before() {
+    let resuming = |callback: &str, answer: u32| {
+        let mut guest = Guest::new();
+        let resume = guest.call("proxy_continue_stream", ZERO);
+        guest.on(callback, &format!("(drop {resume}) (i32.const {answer})"))
+    };
+    // At the headers of a request without body, that is all of it; else the body is stuck.
+    let module = resuming("proxy_on_request_headers", 3).module();
+    assert_eq!(run(&module, Profile::Envoy, &get()).outcome, Outcome::Proxied);
+    let transcript = run(&module, Profile::Envoy, &post("body"));
+    assert_eq!(transcript.outcome.word(), "hang");
+    let upstream = transcript.upstream.expect("its head passed");
+    assert!(upstream.chunks.is_empty() && !upstream.complete);
+    // At the body, the end comes with all that was buffered.
+    let module = resuming("proxy_on_request_body", 1)
+        .on("proxy_on_request_headers", "(i32.const 1)")
+        .module();
+    let transcript = run(&module, Profile::Envoy, &post("body"));
+    assert_eq!(transcript.outcome, Outcome::Proxied);
+    assert_eq!(transcript.upstream.expect("asked").whole_body(), b"body");
 }
 
 #[test]
