@@ -9,6 +9,8 @@ pub mod challenge;
 mod json;
 pub mod keys;
 pub mod metadata;
+#[cfg(test)]
+mod rfc_keys;
 pub mod rules;
 pub mod scope;
 pub mod token;
