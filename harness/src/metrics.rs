@@ -96,6 +96,8 @@ mod tests {
         assert_eq!(metrics.increment(gauge, -2), Ok(()));
         assert_eq!(metrics.increment(histogram, 1), Err(Status::BadArgument));
         assert_eq!(metrics.record(histogram, 100), Ok(()));
+        assert_eq!(metrics.record(histogram, 50), Ok(()));
+        assert_eq!(metrics.entries[2].value, 2, "samples are counted");
         assert_eq!(metrics.value(counter), Ok(2));
         assert_eq!(metrics.value(gauge), Ok(3));
         assert_eq!(metrics.value(histogram), Err(Status::BadArgument));

@@ -34,7 +34,8 @@ pub struct Options {
     pub seed: u64,
     /// What only Envoy has.
     pub envoy: EnvoyOptions,
-    /// How much virtual time an exchange may wait before it counts as hanging.
+    /// How much virtual time an exchange may wait, since a peer last did something, before it
+    /// counts as hanging.
     pub patience: Duration,
     /// Scripted HTTP services by cluster name or `host[:port]`.
     pub services: BTreeMap<Vec<u8>, Vec<ServiceAnswer>>,

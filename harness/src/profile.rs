@@ -72,8 +72,9 @@ pub(crate) struct Rules {
     pub(crate) listed_response_headers: Option<usize>,
     /// Calls open at once per exchange.
     pub(crate) calls_at_once: Option<usize>,
-    /// The first token of an HTTP call.
+    /// The first token of an HTTP call, and how far apart they are.
     pub(crate) first_token: u32,
+    pub(crate) token_step: u32,
 }
 
 const ENVOY: Rules = Rules {
@@ -85,7 +86,8 @@ const ENVOY: Rules = Rules {
     listed_request_headers: None,
     listed_response_headers: None,
     calls_at_once: None,
-    first_token: 1,
+    first_token: 4,
+    token_step: 4,
 };
 
 const APISIX: Rules = Rules {
@@ -98,4 +100,5 @@ const APISIX: Rules = Rules {
     listed_response_headers: Some(20),
     calls_at_once: Some(1),
     first_token: 0,
+    token_step: 1,
 };

@@ -61,6 +61,8 @@ pub(crate) struct Stream {
     pub(crate) request: Message,
     pub(crate) response: Message,
     pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Properties a filter set, where a host keeps them apart.
+    pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) asked: Asked,
 }
 

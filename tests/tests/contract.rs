@@ -17,7 +17,7 @@ const RUNTIME_EXPORTS: [&str; 4] =
 const SIZE_CEILINGS: [(&str, usize); 1] = [("mcp_session", 600 * 1024)];
 
 /// Pages of 64 KiB that a configured module holds before its first request, at most.
-const START_PAGES: u64 = 32;
+const START_PAGES: u64 = 24;
 
 fn published() -> Vec<(Published, Vec<u8>)> {
     let modules = Published::all();

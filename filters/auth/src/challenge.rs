@@ -62,11 +62,12 @@ impl Challenger {
 
     /// An upstream's own `WWW-Authenticate`, with this resource's metadata URL in the place of the
     /// upstream's; all else stays as it is, byte for byte, further challenges included. `None` if
-    /// there is nothing to replace, or if the field is no list of challenges (RFC 9110 §11.6.1) in
-    /// visible ASCII: then it is better left alone.
+    /// there is nothing to replace, or if the field is no list of challenges or not visible ASCII:
+    /// then it is better left alone.
     #[must_use]
     pub fn redirect(&self, field: &[u8]) -> Option<HeaderValue> {
-        upstream::redirect(field, self.metadata_url.as_deref()?)
+        let field = core::str::from_utf8(field).ok()?;
+        upstream::redirect(field, self.metadata_url.as_deref()?).and_then(HeaderValue::plain)
     }
 
     fn unauthorized(&self, description: Option<&str>) -> HeaderValue {

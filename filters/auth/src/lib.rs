@@ -12,6 +12,8 @@ mod issuer;
 mod json;
 pub mod keys;
 pub mod metadata;
+#[cfg(test)]
+mod rfc_keys;
 pub mod rules;
 pub mod scope;
 pub mod token;

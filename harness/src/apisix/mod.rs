@@ -71,6 +71,7 @@ impl ApisixFlow {
             },
             response: Message { visible: true, ..Message::default() },
             properties: exchange.properties.clone(),
+            filter_state: Default::default(),
             asked: Default::default(),
         };
         vm.state().streams.insert(record.context, stream);
@@ -249,7 +250,7 @@ impl Flow for ApisixFlow {
     }
 
     fn request_body(&mut self, vm: &mut Vm, chunk: &[u8], end: bool) {
-        if self.body_ended || self.crashed() {
+        if self.body_ended {
             return;
         }
         self.body.push(chunk.to_vec());

@@ -1,23 +1,11 @@
-//! Header maps as Envoy has them: pseudo-headers are ordinary entries, `host` is another name of
-//! `:authority`, names are kept in lower case, and a map is there only while its callback may
-//! still change it.
+//! Header maps as Envoy has them: pseudo-headers are ordinary entries, and a map is there only
+//! until its head has passed the filter.
 
 use super::guest::{Answer, Fault, Guest};
 use crate::abi::{Status, map};
+use crate::envoy::Fields;
 use crate::headers::Headers;
 use crate::state::Message;
-
-/// Envoy keeps one value of these; another one is appended after a comma.
-const SINGLE: [&[u8]; 8] = [
-    b":authority",
-    b":method",
-    b":path",
-    b":scheme",
-    b":status",
-    b"content-length",
-    b"content-type",
-    b"x-request-id",
-];
 
 pub(super) fn size(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let headers = read(guest, arguments[0])?.ok_or(Status::BadArgument)?;
@@ -36,7 +24,8 @@ pub(super) fn set_pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer 
     let pairs = Headers::from_pairs(&bytes).unwrap_or_default();
     let headers = written(guest, arguments[0])?;
     *headers = Headers::new();
-    pairs.iter().for_each(|(name, value)| append(headers, name, value));
+    let fields = fields(arguments[0]);
+    pairs.iter().for_each(|(name, value)| fields.add(headers, name, value));
     Ok(())
 }
 
@@ -44,46 +33,35 @@ pub(super) fn set_pairs(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer 
 pub(super) fn value(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let name = guest.text(arguments[1], arguments[2])?;
     let headers = read(guest, arguments[0])?.ok_or(Status::BadArgument)?;
-    let value = headers.get(canonical(&name)).ok_or(Status::NotFound)?;
+    let value = headers.get(fields(arguments[0]).name(&name)).ok_or(Status::NotFound)?;
     guest.give(value, arguments[3], arguments[4])
 }
 
 pub(super) fn replace(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let name = guest.text(arguments[1], arguments[2])?;
     let value = guest.text(arguments[3], arguments[4])?;
-    written(guest, arguments[0])?.set(&canonical(&name), &value);
+    written(guest, arguments[0])?.set(&fields(arguments[0]).name(&name), &value);
     Ok(())
 }
 
 pub(super) fn add(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let name = guest.text(arguments[1], arguments[2])?;
     let value = guest.text(arguments[3], arguments[4])?;
-    append(written(guest, arguments[0])?, &name, &value);
+    fields(arguments[0]).add(written(guest, arguments[0])?, &name, &value);
     Ok(())
 }
 
 pub(super) fn remove(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let name = guest.text(arguments[1], arguments[2])?;
-    written(guest, arguments[0])?.remove(&canonical(&name));
+    written(guest, arguments[0])?.remove(&fields(arguments[0]).name(&name));
     Ok(())
 }
 
-/// Adds a header as Envoy does, where an incoming request is built just as for a guest.
-pub(crate) fn append(headers: &mut Headers, name: &[u8], value: &[u8]) {
-    let name = canonical(name);
-    match headers.get(&name) {
-        Some(known) if SINGLE.contains(&name.as_slice()) => {
-            let joined = [known, b",", value].concat();
-            headers.set(&name, &joined);
-        }
-        _ => headers.add(name, value),
-    }
-}
-
-fn canonical(name: &[u8]) -> Vec<u8> {
-    match name.to_ascii_lowercase() {
-        name if name == b"host" => b":authority".to_vec(),
-        name => name,
+fn fields(kind: i64) -> Fields {
+    match kind {
+        map::REQUEST_HEADERS => Fields::Request,
+        map::RESPONSE_HEADERS | map::CALL_RESPONSE_HEADERS => Fields::Response,
+        _ => Fields::Trailers,
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) fn close_stream(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answ
 /// Calls belong to the plugin, whatever context makes them: they outlive exchanges.
 pub(super) fn envoy_call(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let call = requested(guest, arguments)?;
+    guest.write_u32(arguments[9], 0)?;
     let timeout_ms = arguments[8] as i32;
     let complete =
         [":method", ":path", ":authority"].iter().all(|name| call.headers.get(name).is_some());
@@ -114,7 +115,7 @@ fn open(
     stream: Option<u32>,
 ) -> u32 {
     let token = state.next_token;
-    state.next_token += 1;
+    state.next_token += state.rules.token_step;
     let mut world = state.world();
     let answer = world.services.answer(&call.service);
     let answer = answer.unwrap_or(ServiceAnswer::Fail { after: UNREACHABLE_AFTER });

@@ -44,7 +44,6 @@ pub(crate) enum Does {
     NotImitated,
 }
 
-pub(crate) use envoy_headers::append as append_envoy_header;
 pub(crate) use properties::variable;
 
 use Does::{Answers, NotImitated, NotLinked, OtherParameters, This};

@@ -8,8 +8,7 @@ use crate::state::Stream;
 
 // === Envoy ===
 
-/// Envoy joins path segments by NUL; attributes of the exchange are in its property table, where
-/// values set by a filter are found by their one-segment name.
+/// Envoy joins path segments by NUL.
 pub(super) fn envoy_get(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let path = guest.text(arguments[0], arguments[1])?;
     // The SDKs end some paths with a NUL.
@@ -37,18 +36,27 @@ fn envoy_attribute(stream: &Stream, path: &[u8]) -> Option<Vec<u8>> {
             b"request\0method" => stream.request.headers.get(":method"),
             b"request\0host" => stream.request.headers.get(":authority"),
             b"request\0scheme" => stream.request.headers.get(":scheme"),
+            b"request\0url_path" => {
+                let target = stream.request.headers.get(":path").unwrap_or_default();
+                target.split(|byte| *byte == b'?').next()
+            }
+            b"request\0protocol" => Some(stream.version.protocol().as_bytes()),
             b"request\0id" => stream.request.headers.get("x-request-id"),
             _ => None,
         }
     };
-    found.or(stream.properties.get(path).map(Vec::as_slice)).map(<[u8]>::to_vec)
+    let known = found.or(stream.properties.get(path).map(Vec::as_slice));
+    // What a filter set under several segments is never found again.
+    known
+        .or(stream.filter_state.get(path).filter(|_| !path.contains(&0)).map(Vec::as_slice))
+        .map(<[u8]>::to_vec)
 }
 
 pub(super) fn envoy_set(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
     let path = guest.text(arguments[0], arguments[1])?;
     let value = guest.text(arguments[2], arguments[3])?;
     let stream = guest.stream().map_err(|_| Status::NotFound)?;
-    stream.properties.insert(path, value);
+    stream.filter_state.insert(path, value);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The heads Envoy makes: of a request as filters see it, and of a local reply.
 
-use crate::calls::append_envoy_header;
+use super::Fields;
 use crate::exchange::{Exchange, Request, UpstreamRequest, Version};
 use crate::headers::Headers;
 use crate::state::Reply;
@@ -24,7 +24,7 @@ pub(super) fn request_headers(vm: &mut Vm, exchange: &Exchange) -> Headers {
     headers.add(":method", &request.method);
     headers.add(":scheme", "http");
     for (name, value) in request.headers.iter().filter(|(n, _)| !n.eq_ignore_ascii_case(b"host")) {
-        append_envoy_header(&mut headers, name, value);
+        Fields::Request.add(&mut headers, name, value);
     }
     headers.set(b"x-forwarded-proto", b"http");
     if headers.get("x-request-id").is_none() {
@@ -47,7 +47,7 @@ pub(super) fn request_headers(vm: &mut Vm, exchange: &Exchange) -> Headers {
 pub(super) fn local_headers(reply: &Reply) -> Headers {
     let mut headers = Headers::new();
     headers.add(":status", reply.status.to_string());
-    reply.headers.iter().for_each(|(n, v)| append_envoy_header(&mut headers, n, v));
+    reply.headers.iter().for_each(|(n, v)| Fields::Response.add(&mut headers, n, v));
     if reply.body.is_empty() {
         headers.remove(b"content-length");
         headers.remove(b"content-type");

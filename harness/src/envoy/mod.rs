@@ -6,16 +6,17 @@
 //! it, and the next callback sees all of it. A local reply runs through the response callbacks,
 //! except when the filter makes it there.
 
+mod fields;
 mod heads;
 mod side;
 
-use crate::calls::append_envoy_header;
 use crate::exchange::{ClientResponse, Exchange, Outcome, Response, Version};
 use crate::flow::{Flow, Record};
 use crate::headers::Headers;
 use crate::options::{EnvoyOptions, FailurePolicy};
 use crate::state::{Message, Reply, Stream};
 use crate::vm::{Failure, Vm};
+pub(crate) use fields::Fields;
 use heads::{local_headers, refusal, request_headers};
 use side::{Direction, Side, Stop, message};
 
@@ -56,6 +57,7 @@ impl EnvoyFlow {
             request: Message { headers: request_headers(vm, exchange), ..Message::default() },
             response: Message::default(),
             properties: exchange.properties.clone(),
+            filter_state: Default::default(),
             asked: Default::default(),
         };
         vm.state().streams.insert(record.context, stream);
@@ -118,8 +120,7 @@ impl EnvoyFlow {
         stream.is_some_and(|stream| stream.asked.reply.is_some() || stream.asked.reset)
     }
 
-    /// Carries out what the guest asked for. Resuming the direction whose callback asked for it
-    /// comes too early for Envoy to notice.
+    /// Carries out what the guest asked for; `during` is the direction whose callback ran.
     fn carry_out(&mut self, vm: &mut Vm, during: Option<Direction>) {
         let Some(stream) = vm.state().streams.get_mut(&self.record.context) else { return };
         let asked = std::mem::take(&mut stream.asked);
@@ -127,7 +128,6 @@ impl EnvoyFlow {
             return;
         }
         if asked.reset {
-            self.dead = true;
             let why = "the filter closed the stream".to_owned();
             return self.record.end(Outcome::Reset { why });
         }
@@ -135,10 +135,10 @@ impl EnvoyFlow {
             return self.reply(vm, reply, during);
         }
         let replied = self.record.replied;
-        if asked.resume_request && !replied && during != Some(Direction::Request) {
+        if asked.resume_request && !replied {
             self.resume_side(vm, Direction::Request);
         }
-        if asked.resume_response && during != Some(Direction::Response) {
+        if asked.resume_response {
             self.resume_side(vm, Direction::Response);
         }
     }
@@ -146,11 +146,6 @@ impl EnvoyFlow {
     fn reply(&mut self, vm: &mut Vm, reply: Reply, during: Option<Direction>) {
         self.record.replied = true;
         self.request.stop = Stop::All;
-        if self.record.client.is_some() {
-            self.dead = true;
-            let why = "the filter replied after the response had begun".to_owned();
-            return self.record.end(Outcome::Reset { why });
-        }
         if during == Some(Direction::Response) || self.response.started {
             return self.direct_reply(vm, reply);
         }
@@ -189,7 +184,7 @@ impl EnvoyFlow {
     /// Answers the client past the filter, if it has not been answered yet.
     fn direct_reply(&mut self, vm: &mut Vm, reply: Reply) {
         if self.record.client.is_some() {
-            let why = "the stream failed after the response had begun".to_owned();
+            let why = "a reply came after the response had begun".to_owned();
             return self.record.end(Outcome::Reset { why });
         }
         self.response.stop = Stop::Going;
@@ -246,7 +241,7 @@ impl Flow for EnvoyFlow {
         }
         let mut headers = Headers::new();
         headers.add(":status", response.status.to_string());
-        response.headers.iter().for_each(|(n, v)| append_envoy_header(&mut headers, n, v));
+        response.headers.iter().for_each(|(n, v)| Fields::Response.add(&mut headers, n, v));
         headers.add("x-envoy-upstream-service-time", "0");
         message(vm, self.record.context, Direction::Response).headers = headers;
         self.head(vm, Direction::Response, end);

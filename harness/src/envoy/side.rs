@@ -58,6 +58,10 @@ impl EnvoyFlow {
         };
         let Some(code) = self.callback(vm, name, &[count, u32::from(end)]) else { return };
         let stopped = self.asked_to_stop(vm);
+        if self.resumes_early(vm, direction) && !stopped {
+            self.pass_head(vm, direction);
+            self.pass_body(direction, &[], end);
+        }
         self.side(direction).stop = match code {
             _ if stopped => Stop::All,
             0 => Stop::Going,
@@ -69,6 +73,16 @@ impl EnvoyFlow {
             self.pass_body(direction, &[], end);
         }
         self.carry_out(vm, Some(direction));
+    }
+
+    /// Whether the callback that just ran resumed its own direction. Envoy does so before it looks
+    /// at the callback's answer: what had come before passes, and then the answer stops the rest.
+    fn resumes_early(&mut self, vm: &mut Vm, direction: Direction) -> bool {
+        let Some(stream) = vm.state().streams.get_mut(&self.record.context) else { return false };
+        match direction {
+            Direction::Request => std::mem::take(&mut stream.asked.resume_request),
+            Direction::Response => std::mem::take(&mut stream.asked.resume_response),
+        }
     }
 
     /// Body bytes of a direction meet the filter, or wait with the head.
@@ -126,7 +140,8 @@ impl EnvoyFlow {
     }
 
     fn show_body(&mut self, vm: &mut Vm, direction: Direction, chunk: Vec<u8>, end: bool) {
-        let shown = match self.side(direction).buffering {
+        let buffered = self.side(direction).buffering;
+        let shown = match buffered {
             true => [self.take_held(vm, direction), chunk].concat(),
             false => chunk,
         };
@@ -138,9 +153,17 @@ impl EnvoyFlow {
             Direction::Response => "proxy_on_response_body",
         };
         let code = self.callback(vm, name, &[size, u32::from(end)]);
-        let shown = message(vm, context, direction).body.take().unwrap_or_default();
+        let mut shown = message(vm, context, direction).body.take().unwrap_or_default();
         let Some(code) = code else { return };
         let stopped = self.asked_to_stop(vm);
+        if self.resumes_early(vm, direction) && !stopped {
+            self.pass_head(vm, direction);
+            let mut held = self.take_held(vm, direction);
+            if buffered {
+                held.extend(std::mem::take(&mut shown));
+            }
+            self.pass_body(direction, &held, end && shown.is_empty());
+        }
         let action = if stopped { Action::PauseNoBuffer } else { Action::from_code(code) };
         let side = self.side(direction);
         side.stop = if action == Action::Continue { Stop::Going } else { Stop::Here };

@@ -38,6 +38,7 @@ impl Host {
     pub(super) fn step(&mut self, id: ExchangeId, step: impl FnOnce(&mut dyn Flow, &mut Vm)) {
         if let Some(open) = self.open.get_mut(&id.0) {
             let worker = &mut self.workers[open.worker];
+            open.moved = self.world.borrow().now;
             if open.is_live(worker) {
                 step(open.flow.as_mut(), &mut worker.vm);
             }
@@ -48,9 +49,10 @@ impl Host {
     /// Turns the clock until the exchange ended, or it is `enough`, which it then says, or nothing
     /// more comes within patience.
     pub(super) fn run_until(&mut self, id: ExchangeId, enough: impl Fn(&Record) -> bool) -> bool {
-        let limit = self.world.borrow().after(self.options.patience);
+        let patience = u64::try_from(self.options.patience.as_nanos()).unwrap_or(Nanos::MAX);
         loop {
             let Some(open) = self.open.get_mut(&id.0) else { return false };
+            let limit = open.moved.saturating_add(patience);
             let record = open.flow.record();
             if record.outcome.is_some() || enough(record) {
                 return record.outcome.is_none();

@@ -45,6 +45,8 @@ struct Open {
     generation: usize,
     flow: Box<dyn Flow>,
     since: Nanos,
+    /// When a peer last did something; patience counts from here.
+    moved: Nanos,
     told: Told,
 }
 
@@ -169,7 +171,7 @@ impl Host {
             let _ = worker_state.configure(&self.options);
         }
         let generation = worker_state.generation;
-        let open = Open { worker, generation, flow, since, told };
+        let open = Open { worker, generation, flow, since, moved: since, told };
         let id = self.next_exchange;
         self.next_exchange += 1;
         self.open.insert(id, open);

@@ -201,7 +201,6 @@ impl Runner<'_> {
                 }
             }
         };
-        self.host = None;
         let difference = match refusal {
             Err(difference) => difference,
             Ok(refusal) if refusal.contains(&wanted) => return Ok(()),

@@ -373,6 +373,86 @@ fn an_error_reply_without_body_becomes_a_page_on_apisix() {
 }
 
 #[test]
+fn a_reply_without_body_has_no_length_on_envoy_and_a_request_id_is_kept() {
+    let mut guest = Guest::new();
+    let reply = reply(&mut guest, 204, "", &[("content-length", "5"), ("x-a", "1")]);
+    let module =
+        guest.on("proxy_on_request_headers", &format!("(drop {reply}) (i32.const 1)")).module();
+    let transcript = run(&module, Profile::Envoy, &get());
+    assert_eq!(transcript.client_header("content-length"), None);
+    assert_eq!(transcript.client_header("x-a"), Some(&b"1"[..]));
+    let named = Exchange::new(Request::new("GET", "/").header("x-request-id", "mine"));
+    let transcript = run(&Guest::new().module(), Profile::Envoy, &named);
+    assert_eq!(transcript.upstream_header("x-request-id"), Some(&b"mine"[..]));
+}
+
+#[test]
+fn steps_that_cannot_be_are_ignored() {
+    let module = Guest::new().on("proxy_on_request_headers", "(i32.const 1)").module();
+    let mut host = host(&module, Profile::Envoy);
+    let id = host.open(0, &get());
+    host.response_head(id, &Response::new(200));
+    assert_eq!(host.outcome(id), None, "nobody was asked yet");
+    assert_eq!(host.finish(id).outcome.word(), "hang");
+    for profile in Profile::ALL {
+        let mut host = self::host(&Guest::new().module(), profile);
+        let id = host.open(0, &post("q"));
+        host.request_body(id, b"whole", true);
+        host.request_body(id, b"more", true);
+        assert_eq!(host.so_far(id).1.expect("asked").chunks, [b"whole"], "{profile}");
+    }
+}
+
+/// A guest that waits in one callback and resumes the request at the first tick.
+fn resumed_by_tick(waits_in: &str, code: &str) -> Guest {
+    let mut guest = Guest::new();
+    let start = guest.call("proxy_set_tick_period_milliseconds", "(i32.const 100)");
+    let select = guest.call("proxy_set_effective_context", "(i32.const 2)");
+    let resume = guest.call("proxy_continue_stream", ZERO);
+    let waits = note(&mut guest, waits_in, code);
+    guest
+        .on("proxy_on_configure", &format!("(drop {start}) (i32.const 1)"))
+        .on(&format!("proxy_on_{waits_in}"), &waits)
+        .on("proxy_on_tick", &format!("(if (i32.eqz {select}) (then (drop {resume})))"))
+}
+
+#[test]
+fn trailers_wait_with_the_rest_and_pass_once_resumed() {
+    let mut exchange = post("question");
+    exchange.request.trailers.add("x-sum", "1");
+    // Stopped for everyone at the headers: body and trailers are shown when the tick resumes.
+    let mut guest = resumed_by_tick("request_headers", "(i32.const 3)");
+    let trailers = note(&mut guest, "request_trailers", "(i32.const 0)");
+    let stopped = guest.on("proxy_on_request_trailers", &trailers).module();
+    let transcript = run(&stopped, Profile::Envoy, &exchange);
+    let expected = ["request_headers=00", "$1=07", "$2=00", "request_trailers=00", "$1=01"];
+    assert_eq!(said(&transcript), expected);
+    assert_eq!(transcript.took.as_millis(), 100);
+    assert_eq!(transcript.upstream.as_ref().expect("asked").trailers.len(), 1);
+    // Stopped at the trailers themselves.
+    let stopped = resumed_by_tick("request_trailers", "(i32.const 1)").module();
+    let transcript = run(&stopped, Profile::Envoy, &exchange);
+    assert_eq!(said(&transcript), ["request_trailers=00", "$1=01"]);
+    let upstream = transcript.upstream.expect("asked");
+    assert!(upstream.complete && upstream.trailers.len() == 1);
+}
+
+#[test]
+fn a_reply_at_the_trailers_keeps_the_request_from_the_upstream() {
+    let mut guest = Guest::new();
+    let reply = reply(&mut guest, 403, "no", &[]);
+    let module = guest
+        .on("proxy_on_request_body", "(i32.const 1)")
+        .on("proxy_on_request_headers", "(i32.const 1)")
+        .on("proxy_on_request_trailers", &format!("(drop {reply}) (i32.const 0)"))
+        .module();
+    let mut exchange = post("question");
+    exchange.request.trailers.add("x-sum", "1");
+    let transcript = run(&module, Profile::Envoy, &exchange);
+    assert_eq!((transcript.status(), transcript.upstream), (403, None));
+}
+
+#[test]
 fn a_reply_at_the_response_headers_replaces_it_on_envoy_and_is_ignored_on_apisix() {
     let mut guest = Guest::new();
     let reply = reply(&mut guest, 502, "instead", &[("x-why", "because")]);
@@ -424,12 +504,26 @@ fn pauses_in_a_response_hold_it_on_envoy_and_are_ignored_on_apisix() {
 }
 
 #[test]
-fn resuming_within_the_callback_that_pauses_comes_too_early() {
-    let mut guest = Guest::new();
-    let resume = guest.call("proxy_continue_stream", ZERO);
-    let module =
-        guest.on("proxy_on_request_headers", &format!("(drop {resume}) (i32.const 1)")).module();
-    assert_eq!(run(&module, Profile::Envoy, &get()).outcome.word(), "hang");
+fn resuming_within_the_callback_that_pauses_passes_only_what_came_before() {
+    let resuming = |callback: &str, answer: u32| {
+        let mut guest = Guest::new();
+        let resume = guest.call("proxy_continue_stream", ZERO);
+        guest.on(callback, &format!("(drop {resume}) (i32.const {answer})"))
+    };
+    // At the headers of a request without body, that is all of it; else the body is stuck.
+    let module = resuming("proxy_on_request_headers", 3).module();
+    assert_eq!(run(&module, Profile::Envoy, &get()).outcome, Outcome::Proxied);
+    let transcript = run(&module, Profile::Envoy, &post("body"));
+    assert_eq!(transcript.outcome.word(), "hang");
+    let upstream = transcript.upstream.expect("its head passed");
+    assert!(upstream.chunks.is_empty() && !upstream.complete);
+    // At the body, the end comes with all that was buffered.
+    let module = resuming("proxy_on_request_body", 1)
+        .on("proxy_on_request_headers", "(i32.const 1)")
+        .module();
+    let transcript = run(&module, Profile::Envoy, &post("body"));
+    assert_eq!(transcript.outcome, Outcome::Proxied);
+    assert_eq!(transcript.upstream.expect("asked").whole_body(), b"body");
 }
 
 #[test]

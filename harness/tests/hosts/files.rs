@@ -97,6 +97,10 @@ const EXPECTATIONS: &[(&str, &str, &str)] = &[
     (PASSED, "log info contains seen", "log error contains seen"),
     (PASSED, "log warn none", "log none"),
     (PASSED, "log lacks secret", "log lacks seen"),
+    (REFUSED, "client header content-type present", "client header content-encoding present"),
+    ("> GET /\n", "upstream header content-length absent", "upstream header host absent"),
+    ("> GET /\n", "client header content-length absent", "client status absent"),
+    ("> POST / HTTP/2\n>\n> x\n", "upstream header content-length absent", "upstream body = y"),
     (PASSED, "call proxy_log = 1", "call proxy_log = 0"),
     (PASSED, "call proxy_http_call = 0", "call proxy_http_call = 1"),
     (PASSED, "service keys calls = 0", "service keys body present"),
@@ -337,6 +341,25 @@ fn the_example_of_the_readme_follows_the_format() {
             Err(Failure::Unmet { report, .. }) => assert_eq!(report.exchanges.len(), 2),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn properties_are_paths_on_envoy_and_names_on_apisix() {
+    let text = "property source.address = 10.0.0.1\nproperty own.name = all\n> GET /\n\
+        expect log contains 10.0.0.1\n> GET /2\nproperty source.address = 10.0.0.2\n\
+        expect log contains 10.0.0.2\n";
+    for (profile, name) in
+        [(Profile::Envoy, "source\0address"), (Profile::Apisix, "source.address")]
+    {
+        let mut guest = Guest::new();
+        let arguments = format!("{} (i32.const 16) (i32.const 20)", guest.text(name));
+        let get = guest.say("get", "proxy_get_property", &arguments);
+        let show = guest.say_returned();
+        let code = format!("{get} {show} (i32.const 0)");
+        let module = guest.on("proxy_on_request_headers", &code).module();
+        run_text(Path::new("t"), text, &module, None, profile)
+            .unwrap_or_else(|failure| panic!("{profile}: {failure}"));
     }
 }
 

@@ -146,10 +146,34 @@ fn a_method_of_other_than_letters_is_refused_by_apisix() {
 }
 
 #[test]
-fn envoy_joins_values_of_which_there_is_one() {
-    let request = Request::new("GET", "/").header("content-type", "a").header("content-type", "b");
-    let transcript = run(&Guest::new().module(), Profile::Envoy, &Exchange::new(request));
-    assert_eq!(transcript.upstream_header("content-type"), Some(&b"a,b"[..]));
+fn envoy_joins_values_of_the_fields_it_has_slots_for() {
+    // name, whether a request's are joined, whether a response's are
+    let cases = [
+        ("content-type", true, true),
+        ("Authorization", true, false),
+        ("origin", true, false),
+        ("accept", true, false),
+        ("vary", false, true),
+        ("mcp-session-id", false, false),
+        ("mcp-protocol-version", false, false),
+        ("www-authenticate", false, false),
+        ("cookie", false, false),
+    ];
+    for (name, in_request, in_response) in cases {
+        let exchange = Exchange::with(
+            Request::new("GET", "/").header(name, "a").header(name, "b"),
+            Response::new(200).header(name, "a").header(name, "b"),
+        );
+        let transcript = run(&Guest::new().module(), Profile::Envoy, &exchange);
+        let values = |headers: &Headers, joined| {
+            let expected = if joined { "a,b" } else { "a|b" };
+            assert_eq!(join(headers, name), expected, "{name}");
+        };
+        values(&transcript.upstream.expect("asked").headers, in_request);
+        values(&transcript.client.expect("answered").response.headers, in_response);
+        let transcript = run(&Guest::new().module(), Profile::Apisix, &exchange);
+        values(&transcript.upstream.expect("asked").headers, false);
+    }
 }
 
 /// Reads one header from a callback.

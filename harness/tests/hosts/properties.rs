@@ -32,6 +32,8 @@ fn each_host_knows_its_own_names() {
         ("source\0address", Some("10.0.0.1:5"), Some("10.0.0.1:5")),
         ("request\0path", Some("/a/b?x=1&y=2"), None),
         ("request\0method", Some("POST"), None),
+        ("request\0url_path", Some("/a/b"), None),
+        ("request\0protocol", Some("HTTP/1.1"), None),
         ("request\0host", Some("gateway.test"), None),
         ("request\0scheme", Some("http"), None),
         ("request\0id", Some("id-1"), None),
@@ -83,6 +85,20 @@ fn writing_is_free_on_envoy_and_for_a_few_variables_on_apisix() {
             let transcript = run(&module, profile, &exchange);
             assert_eq!(said(&transcript), [format!("status={expected:02}")], "{profile}: {path:?}");
         }
+    }
+}
+
+#[test]
+fn envoy_finds_what_a_filter_set_under_one_segment_only() {
+    for (path, status) in [("own", "get=00"), ("own\0path", "get=01")] {
+        let module = saying(|guest| {
+            let set = format!("{} {}", guest.text(path), guest.text("value"));
+            let set = guest.say("set", "proxy_set_property", &set);
+            let get = format!("{} (i32.const 16) (i32.const 20)", guest.text(path));
+            set + &guest.say("get", "proxy_get_property", &get)
+        });
+        let transcript = run(&module, Profile::Envoy, &Exchange::new(Request::new("GET", "/")));
+        assert_eq!(said(&transcript), ["set=00", status], "{path:?}");
     }
 }
 

@@ -81,6 +81,27 @@ fn an_answer_comes_to_the_plugins_own_context_and_lets_the_request_go_on() {
 }
 
 #[test]
+fn tokens_are_the_hosts_own() {
+    for (profile, tokens) in
+        [(Profile::Envoy, ["token=04", "token=08"]), (Profile::Apisix, ["token=00", "token=01"])]
+    {
+        let mut guest = Guest::new();
+        let call = dispatch(&mut guest, SERVICE, &HEADERS, 50);
+        let token = guest.say_number("token", "(local.get $1)");
+        let module = guest
+            .on("proxy_on_request_headers", &format!("(drop {call}) (i32.const 0)"))
+            .on("proxy_on_http_call_response", &token)
+            .module();
+        let mut host = scripted(&module, profile, vec![respond(1, 200, "")]);
+        for expected in tokens {
+            let id = host.open(0, &get());
+            host.advance(Duration::from_millis(1));
+            assert_eq!(said(&host.finish(id)), [expected], "{profile}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_can_be_read_in_its_callback_only() {
     let mut guest = Guest::new();
     let call = dispatch(&mut guest, SERVICE, &HEADERS, 50);
@@ -249,6 +270,26 @@ fn a_reply_at_the_answer_reaches_the_client() {
         assert_eq!((transcript.status(), &transcript.outcome), (401, &Outcome::Replied));
         assert_eq!(transcript.upstream, None, "{profile}");
     }
+}
+
+#[test]
+fn a_trap_at_an_answer_is_503_for_the_request_that_waited_for_it_alone() {
+    let mut guest = Guest::new();
+    let call = dispatch(&mut guest, SERVICE, &HEADERS, 5000);
+    let module = guest
+        .on("proxy_on_request_headers", &format!("(drop {call}) (i32.const 1)"))
+        .on("proxy_on_http_call_response", "(if (i32.eqz (local.get $1)) (then (unreachable)))")
+        .module();
+    let answers = vec![respond(10, 200, ""), respond(20, 200, "")];
+    let mut host = scripted(&module, Profile::Apisix, answers);
+    let (first, second) = (host.open(0, &get()), host.open(0, &get()));
+    host.advance(Duration::from_millis(15));
+    assert_eq!(host.outcome(second), None);
+    let transcript = host.finish(first);
+    assert_eq!((transcript.status(), transcript.outcome.word()), (503, "trap"));
+    host.wait_for_upstream(second);
+    host.response_head(second, &mcp_harness::Response::new(200));
+    assert_eq!(host.finish(second).outcome, Outcome::Proxied);
 }
 
 #[test]

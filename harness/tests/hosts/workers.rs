@@ -78,6 +78,43 @@ fn ticks_come_to_every_worker_on_envoy_and_never_on_apisix() {
 }
 
 #[test]
+fn ticks_that_change_nothing_do_not_wait_for_ever() {
+    let mut guest = Guest::new();
+    let start = guest.call("proxy_set_tick_period_milliseconds", "(i32.const 100)");
+    let module = guest
+        .on("proxy_on_configure", &format!("(drop {start}) (i32.const 1)"))
+        .on("proxy_on_request_headers", "(i32.const 1)")
+        .on("proxy_on_tick", "")
+        .module();
+    let options = Options { patience: Duration::from_secs(3), ..Options::default() };
+    let mut host = Host::new(&module, Profile::Envoy, options).expect("it loads");
+    let transcript = host.exchange(0, &get());
+    assert_eq!((transcript.outcome.word(), transcript.took), ("hang", Duration::from_secs(3)));
+}
+
+#[test]
+fn contexts_of_exchanges_that_are_over_cannot_be_chosen() {
+    let module =
+        saying(|guest| guest.say("select", "proxy_set_effective_context", "(i32.const 2)"));
+    let mut host = envoy(&module, 1);
+    assert_eq!(said(&host.exchange(0, &get())), ["select=00"], "its own");
+    assert_eq!(said(&host.exchange(0, &get())), ["select=02"], "the one before");
+}
+
+#[test]
+fn a_guest_without_memory_to_give_gets_an_error() {
+    let mut guest = Guest::new();
+    let read = format!("{ZERO} {} {POINTERS}", guest.text("host"));
+    let read = guest.say("read", "proxy_get_header_map_value", &read);
+    let wat = guest.on("proxy_on_request_headers", &format!("{read} (i32.const 0)")).wat();
+    let wat = wat.replacen("(global.get $heap)", "(i32.const 0)", 1);
+    let module = Module::load(&wat::parse_str(wat).expect("valid")).expect("valid");
+    for profile in Profile::ALL {
+        assert_eq!(said(&run(&module, profile, &get())), ["read=10"], "{profile}");
+    }
+}
+
+#[test]
 fn a_tick_can_end_a_wait_that_nothing_else_ends() {
     let mut guest = Guest::new();
     let start = guest.call("proxy_set_tick_period_milliseconds", "(i32.const 100)");
@@ -209,6 +246,25 @@ fn a_queue_tells_the_worker_that_registered_it() {
     let lines: Vec<_> = transcript.log.iter().map(|l| (l.worker, l.text.as_str())).collect();
     let expected = [(0, "send=00"), (1, "take=00"), (1, "item"), (1, "empty=07")];
     assert_eq!(lines, expected, "the last to register");
+}
+
+#[test]
+fn a_queue_filled_by_a_tick_is_told_of_at_once() {
+    let mut guest = Guest::new();
+    let start = guest.call("proxy_set_tick_period_milliseconds", "(i32.const 100)");
+    let register = format!("{} (i32.const 64)", guest.text("queue"));
+    let register = guest.call("proxy_register_shared_queue", &register);
+    let send = format!("(i32.load (i32.const 64)) {}", guest.text("item"));
+    let send = guest.call("proxy_enqueue_shared_queue", &send);
+    let ready = guest.say_number("ready", "(local.get $1)");
+    let module = guest
+        .on("proxy_on_configure", &format!("(drop {start}) (drop {register}) (i32.const 1)"))
+        .on("proxy_on_tick", &format!("(drop {send})"))
+        .on("proxy_on_queue_ready", &ready)
+        .module();
+    let mut host = envoy(&module, 1);
+    host.advance(Duration::from_millis(100));
+    assert_eq!(said_all(&host), ["ready=01"]);
 }
 
 #[test]

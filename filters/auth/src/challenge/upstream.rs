@@ -1,12 +1,10 @@
 //! The challenge of an upstream that protects itself: its metadata URL names an address clients
 //! cannot reach, or one whose `resource` is not the URL they called.
 
-use mcp_core::edit::HeaderValue;
-
 /// The field with the value of each `resource_metadata` parameter replaced by `metadata_url`, which
-/// needs no escapes; all else stays as it is, byte for byte.
-pub(super) fn redirect(field: &[u8], metadata_url: &str) -> Option<HeaderValue> {
-    let field = core::str::from_utf8(field).ok()?;
+/// needs no escapes; all else stays as it is, byte for byte. `None` if there is no such parameter, or
+/// if the field is no list of challenges (RFC 9110 §11.6.1).
+pub(super) fn redirect(field: &str, metadata_url: &str) -> Option<String> {
     let mut redirected = String::with_capacity(field.len().saturating_add(metadata_url.len()));
     let mut found = false;
     let mut rest = field;
@@ -25,7 +23,7 @@ pub(super) fn redirect(field: &[u8], metadata_url: &str) -> Option<HeaderValue> 
         }
         rest = after;
     }
-    if found { HeaderValue::plain(redirected) } else { None }
+    found.then_some(redirected)
 }
 
 /// An `auth-param`; the value as it stands, with its quotes.
@@ -40,30 +38,25 @@ fn next(field: &str) -> Option<(&str, Option<Parameter<'_>>, &str)> {
     let start = field.trim_start_matches([' ', '\t', ',']);
     let after_name = start.trim_start_matches(is_token68);
     let name = between(start, after_name);
+    if name.is_empty() && !start.is_empty() {
+        return None;
+    }
     let value = after_name.trim_start_matches([' ', '\t']).strip_prefix('=');
-    let value = value.map(|value| value.trim_start_matches([' ', '\t']));
-    match value {
-        Some(value) if value.starts_with('"') => {
-            let after = after_quoted(value)?;
-            let value_text = between(value, after);
-            at_end(after)?;
-            Some((between(field, value), Some(Parameter { name, value: value_text }), after))
-        }
-        Some(value) if value.starts_with(is_token) => {
-            let after = value.trim_start_matches(is_token);
-            let value_text = between(value, after);
-            at_end(after)?;
-            Some((between(field, value), Some(Parameter { name, value: value_text }), after))
-        }
-        // The padding of a token68.
-        Some(_) => {
+    let (value, after) = match value.map(|value| value.trim_start_matches([' ', '\t'])) {
+        None => return Some((between(field, after_name), None, after_name)),
+        Some(value) if value.is_empty() || value.starts_with(['=', ',']) => {
+            // The padding of a token68.
             let after = after_name.trim_start_matches('=');
             at_end(after)?;
-            Some((between(field, after), None, after))
+            return Some((between(field, after), None, after));
         }
-        None if name.is_empty() && !start.is_empty() => None,
-        None => Some((between(field, after_name), None, after_name)),
-    }
+        Some(value) if value.starts_with('"') => (value, after_quoted(value)?),
+        // A URL is no token and should be quoted; clients take it as it is.
+        Some(value) => (value, value.trim_start_matches(|c| !matches!(c, ' ' | '\t' | ',' | '"'))),
+    };
+    at_end(after)?;
+    let parameter = Parameter { name, value: between(value, after) };
+    Some((between(field, value), Some(parameter), after))
 }
 
 /// What precedes `rest`, which is the end of `text`.
@@ -91,12 +84,7 @@ fn at_end(after: &str) -> Option<()> {
     (after.is_empty() || after.starts_with(',')).then_some(())
 }
 
-/// A character of a token (RFC 9110 §5.6.2).
-fn is_token(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
-}
-
-/// A character of a token or, padding aside, of a `token68` (RFC 9110 §11.2).
+/// A character of a token (RFC 9110 §5.6.2) or, padding aside, of a `token68` (§11.2).
 fn is_token68(character: char) -> bool {
-    is_token(character) || character == '/'
+    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~/".contains(character)
 }

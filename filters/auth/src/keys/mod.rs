@@ -18,3 +18,6 @@ pub const MAX_KEYS: usize = 64;
 
 /// Bytes of a `kid`, in a key as well as in a token's header.
 pub const MAX_KEY_ID: usize = 128;
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ impl<V> TokenCache<V> {
         hasher.finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ impl<'a> Token<'a> {
         self.header.algorithm
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -295,3 +295,6 @@ impl Held {
         now.saturating_sub(self.since)
     }
 }
+
+#[cfg(test)]
+mod tests;
