@@ -70,7 +70,15 @@ pub fn bytes(name: &str) -> Vec<u8> {
 /// # Panics
 /// If it was not built, or does not compile.
 pub fn session() -> Module {
-    Module::load(&bytes("mcp_session")).expect("mcp_session.wasm compiles")
+    load("mcp_session")
+}
+
+/// `dist/NAME.wasm`, compiled.
+///
+/// # Panics
+/// If it was not built, or does not compile.
+pub fn load(name: &str) -> Module {
+    Module::load(&bytes(name)).expect("a built module compiles")
 }
 
 fn path(name: &str) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Runs every `modules/*.exchange` against `dist/mcp_session.wasm` under both host profiles: one
+//! Runs every `modules/NAME/*.exchange` against `dist/mcp_NAME.wasm` under both host profiles: one
 //! test per file and profile. Planted secrets that show anywhere fail a file, whatever it expects.
 
 use std::path::{Path, PathBuf};
@@ -6,25 +6,30 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_harness::{Failure, Module, Profile, Report, run_file};
-use mcp_tests::{module, planted};
+use mcp_tests::module::{self, Published};
+use mcp_tests::planted;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let module = module::session();
-    let trial = |file: &PathBuf, profile: Profile| {
-        let topic = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let (file, module) = (file.clone(), module.clone());
-        Trial::test(format!("{topic}::{profile}"), move || run(&file, &module, profile))
-    };
-    let trials: Vec<Trial> =
-        files().iter().flat_map(|file| Profile::ALL.map(|profile| trial(file, profile))).collect();
-    assert!(!trials.is_empty(), "there are no exchange files");
+    let mut trials = Vec::new();
+    for published in Published::all() {
+        let name = published.name.trim_start_matches("mcp_");
+        let module = module::load(&published.name);
+        let trial = |file: &PathBuf, profile: Profile| {
+            let topic = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let (file, module) = (file.clone(), module.clone());
+            Trial::test(format!("{name}::{topic}::{profile}"), move || run(&file, &module, profile))
+        };
+        let files = files(name);
+        assert!(!files.is_empty(), "tests/modules/{name}: there are no exchange files");
+        trials.extend(files.iter().flat_map(|file| Profile::ALL.map(|profile| trial(file, profile))));
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("modules");
-    let entries = std::fs::read_dir(&folder).expect("tests/modules is there");
+fn files(module: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("modules").join(module);
+    let entries = std::fs::read_dir(&folder).expect("tests/modules has a folder per module");
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.expect("tests/modules can be listed").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "exchange"))

@@ -136,13 +136,13 @@ impl<F: Filter> Stream<F> {
         let Some(exchange) = self.exchange.as_mut() else {
             return refuse(Reason::Unavailable);
         };
-        let step = match abi::request_body(self.received) {
-            _ if too_large => running.pipeline.abandon(exchange, Reason::BodyTooLarge),
-            Ok(body) => {
-                let mut environment = HostEnvironment { clock: running.probe.clock };
-                running.pipeline.request_body(exchange, &body, &mut environment)
-            }
-            Err(_) => running.pipeline.abandon(exchange, Reason::Unavailable),
+        let step = if too_large {
+            running.pipeline.abandon(exchange, Reason::BodyTooLarge)
+        } else if let Ok(body) = abi::request_body(self.received) {
+            let mut environment = HostEnvironment { clock: running.probe.clock };
+            running.pipeline.request_body(exchange, &body, &mut environment)
+        } else {
+            running.pipeline.abandon(exchange, Reason::Unavailable)
         };
         self.waiting = Waiting::Nothing;
         running.watchdog.release(self.context);
