@@ -116,7 +116,7 @@ pub enum State {
     NeverFetched,
     /// The keys are younger than [`Policy::refresh`].
     Fresh,
-    /// The keys are due, and in use.
+    /// The keys are older than that; they serve up to [`Policy::max_stale`].
     Stale,
     /// The last fetch failed; keys may be in use still.
     Failing,
