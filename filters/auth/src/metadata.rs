@@ -145,9 +145,7 @@ impl Documents {
             }
             documents.push((path, document.clone()));
         }
-        if let [(path, document)] = documents.as_slice()
-            && path != WELL_KNOWN
-        {
+        if let [(_, document)] = documents.as_slice() {
             let document = document.clone();
             documents.push((WELL_KNOWN.to_owned(), document));
         }

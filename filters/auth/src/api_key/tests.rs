@@ -83,6 +83,7 @@ fn errors_name_the_entry() {
         (with("hash", json!(format!("{ABC}0"))), "api_keys[1].hash", "64"),
         (with("hash", json!(format!("{ABC}00"))), "api_keys[1].hash", "64"),
         (with("hash", json!(ABC.replace("ad", ""))), "api_keys[1].hash", "64"),
+        (with("hash", json!(ABC.replace("ba78", "ga78"))), "api_keys[1].hash", "64"),
         (with("hash", json!(ABC.replace("ba78", "+a78"))), "api_keys[1].hash", "64"),
         (with("hash", json!(ABC.replace("ba78", "éa8"))), "api_keys[1].hash", "64"),
         (with("hash", json!(hash_of("other"))), "api_keys[1].hash", "api_keys[0].hash"),
@@ -126,5 +127,5 @@ fn a_key_in_the_place_of_its_hash_is_not_repeated() {
     let error = read(&json!([{ "hash": planted, "principal": "a" }])).expect_err("no hash");
     assert!(!error.to_string().contains(planted), "{error}");
     let keys = read(&json!([{ "hash": ABC, "principal": "a" }])).expect("valid");
-    assert!(!format!("{keys:?}").contains("ba78"));
+    assert!(format!("{keys:?}").contains("Hash(…)"), "{keys:?}");
 }

@@ -167,13 +167,15 @@ fn only_the_metadata_url_of_an_upstream_is_replaced() {
 
 #[test]
 fn a_field_that_cannot_be_read_is_left_alone() {
-    let fields: [&[u8]; 17] = [
+    let fields: [&[u8]; 19] = [
         b"",
         b"Bearer",
         b"Bearer realm=\"x\"",
         b"Bearer realm=\"resource_metadata=x\"",
         b"Negotiate resource_metadata",
+        b"Negotiate resource_metadata=",
         b"Negotiate resource_metadata==",
+        b"Negotiate a==b, Bearer resource_metadata=\"x\"",
         b"Bearer resource_metadata=\"x",
         b"Bearer resource_metadata=\"x\\",
         b"Bearer resource_metadata=\"x\"y",

@@ -98,7 +98,7 @@ fn a_bad_key_is_left_out_and_the_others_stay() {
         (rsa_of(&ones(2047), "AQAB"), SkipReason::Modulus),
         (rsa_of(&ones(4097), "AQAB"), SkipReason::Modulus),
         (rsa_of(&ones(16_384), "AQAB"), SkipReason::Modulus),
-        (rsa_of(&format!("{}{}", "A".repeat(1000), ones(1024)), "AQAB"), SkipReason::Modulus),
+        (rsa_of(&format!("{}{}", "A".repeat(176), ones(1024)), "AQAB"), SkipReason::Modulus),
         (rsa_of(&even, "AQAB"), SkipReason::Modulus),
         (rsa_of(&modulus, ""), SkipReason::Exponent),
         (rsa_of(&modulus, "AA"), SkipReason::Exponent),
@@ -146,7 +146,7 @@ fn a_good_key_is_for_a_fixed_list_of_algorithms() {
     let rsa = RfcKey::rsa();
     let all_rsa =
         &[RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, PS384, Algorithm::PS512];
-    let cases: [(String, &[Algorithm]); 14] = [
+    let cases: [(String, &[Algorithm]); 15] = [
         (rsa.jwk.clone(), all_rsa),
         (rsa.jwk_with(r#""use":"sig","key_ops":["verify"],"x5c":["AA"],"z":{"a":[1]}"#), all_rsa),
         (rsa.jwk_with(r#""alg":"RS256""#), &[RS256]),
@@ -154,6 +154,7 @@ fn a_good_key_is_for_a_fixed_list_of_algorithms() {
         (rsa.jwk.replace("\"n\":\"", "\"n\":\"AAAA"), all_rsa),
         (rsa_of(&ones(2048), "Aw"), all_rsa),
         (rsa_of(&ones(4096), "AQAB"), all_rsa),
+        (rsa_of(&format!("AAAA{}", ones(4096)), "AQAB"), all_rsa),
         (rsa_of(&ones(2048), "_____w"), all_rsa),
         (RfcKey::p256().jwk, &[ES256]),
         (RfcKey::p256().jwk_with(r#""alg":"ES256""#), &[ES256]),

@@ -89,6 +89,22 @@ fn a_single_resource_is_described_at_its_path_and_at_the_root() {
 }
 
 #[test]
+fn the_well_known_part_stands_before_the_path() {
+    let cases = [
+        ("https://gw.example", ""),
+        ("https://gw.example/", ""),
+        ("https://gw.example/mcp", "/mcp"),
+        ("https://gw.example/a/mcp/", "/a/mcp/"),
+    ];
+    for (url, path) in cases {
+        assert_eq!(
+            resource(url).metadata_url(),
+            format!("https://gw.example/.well-known/oauth-protected-resource{path}")
+        );
+    }
+}
+
+#[test]
 fn several_resources_are_described_at_their_paths_alone() {
     let documents =
         Documents::new(&[resource("https://gw.example/a"), resource("https://gw.example/b/mcp")])

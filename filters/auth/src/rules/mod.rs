@@ -1,8 +1,8 @@
 //! Who may call what: an ordered list of rules of which the first that matches decides.
 //!
 //! Without rules everything is allowed; with them, what none matches is denied. What cannot be
-//! known for certain (see [`pattern`] and [`arguments`]) never helps the caller: a denying rule
-//! matches on it, an allowing one does not.
+//! known for certain (a path with `..` in it, an argument that is there twice) never helps the
+//! caller: a denying rule matches on it, an allowing one does not.
 
 mod arguments;
 mod config;

@@ -117,6 +117,7 @@ mod tests {
             ("a*b*b", "ab"),
             ("a*a", "a"),
             ("a*b", "ba"),
+            ("a*x*b", "ab"),
             ("?", "x"),
         ];
         for (pattern, text) in no {
@@ -132,6 +133,9 @@ mod tests {
             "file:///public/%2e%2E/secret",
             "file:///public/.%2e/secret",
             "file:///public/./x",
+            "file:///public/..;x/secret",
+            "file:///public/..?x",
+            "file:///public/..#x",
             "file:///public\\..\\secret",
             "file:///private/../public/x",
         ] {

@@ -185,7 +185,7 @@ fn arguments_are_compared_strictly() {
         ("env", json!({ "in": ["dev", "test"] })),
         ("path", json!({ "prefix": "/srv/pub/" })),
     ];
-    let cases: [(&str, &str); 40] = [
+    let cases: [(&str, &str); 42] = [
         ("{}", "nnnnn"),
         (r#"{"env":"dev"}"#, "ynnyn"),
         (r#"{"env":"test"}"#, "nnnyn"),
@@ -220,12 +220,14 @@ fn arguments_are_compared_strictly() {
         (r#"{"force":0}"#, "nn-nn"),
         (r#"{"path":"/srv/pub/a/b"}"#, "nnnny"),
         (r#"{"path":"/srv/pub"}"#, "nnnnn"),
+        (r#"{"path":"/x/srv/pub/a"}"#, "nnnnn"),
         (r#"{"path":"/srv/pub/../key"}"#, "nnnn-"),
         (r#"{"path":"/x/../srv/pub/a"}"#, "nnnn-"),
         (r#"{"path":["/srv/pub/a"]}"#, "nnnn-"),
         ("[]", "-----"),
         ("null", "-----"),
         (r#"{"env":"dev""#, "-----"),
+        (r#"{"env":"dev"}{}"#, "-----"),
     ];
     for (index, (argument, condition)) in conditions.iter().enumerate() {
         let rule =
@@ -281,6 +283,9 @@ fn arguments_that_cannot_be_known() {
     let other = Subject { name: Some("other"), ..with(Arguments::Any) };
     assert_eq!(judge(&allowing, other), "!default");
     assert_eq!(judge(&denying, other), "!default");
+    // None at all is known for certain.
+    assert_eq!(judge(&allowing, with(Arguments::Given(None))), "!default");
+    assert_eq!(judge(&denying, with(Arguments::Given(None))), "rule_1");
     // Other methods have no such arguments.
     let prompt = Subject { method: Some("prompts/get"), ..call(r#"{"env":"prod"}"#) };
     assert_eq!(judge(&denying, prompt), "rule_1");

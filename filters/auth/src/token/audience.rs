@@ -28,3 +28,50 @@ impl Audience {
         Self(origin + path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Audience;
+
+    #[test]
+    fn the_same_resource_has_one_form() {
+        let cases = [
+            ("https://a.example/mcp", "https://a.example/mcp/"),
+            ("https://a.example/mcp", "HTTPS://A.EXAMPLE/mcp"),
+            ("https://a.example", "https://a.example/"),
+            ("https://a.example:8443/x", "https://A.example:8443/x/"),
+            ("https://a.example?q=A", "https://A.example?q=A"),
+            ("https://a.example#A", "https://A.example#A"),
+            ("urn:mcp", "urn:mcp"),
+        ];
+        for (one, other) in cases {
+            assert_eq!(Audience::new(one), Audience::new(other));
+        }
+    }
+
+    #[test]
+    fn different_resources_stay_different() {
+        let cases = [
+            ("https://a.example/mcp", "https://a.example/MCP"),
+            ("https://a.example/mcp", "https://a.example/mcp//"),
+            ("https://a.example/mcp", "https://a.example/mcp/x"),
+            ("https://a.example/mcp", "https://a.example/mcp?x"),
+            ("https://a.example/mcp?x", "https://a.example/mcp?x/"),
+            ("https://a.example/mcp#x", "https://a.example/mcp#x/"),
+            ("https://a.example?q=A", "https://a.example?q=a"),
+            ("https://a.example#A", "https://a.example#a"),
+            ("https://a.example/%6dcp", "https://a.example/mcp"),
+            ("https://a.example/mcp", "http://a.example/mcp"),
+            ("https://a.example/mcp", "https://a.example:443/mcp"),
+            ("https://a.example/mcp", "https://a.example.evil.example/mcp"),
+            ("https://a.example/mcp", "https://a.example@evil.example/mcp"),
+            ("https://User@a.example", "https://user@a.example"),
+            ("mcp", "MCP"),
+            ("mcp", "mcp/"),
+            ("", "/"),
+        ];
+        for (one, other) in cases {
+            assert_ne!(Audience::new(one), Audience::new(other));
+        }
+    }
+}

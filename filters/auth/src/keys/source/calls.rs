@@ -21,6 +21,11 @@ pub(super) struct Failure {
     delay: u64,
 }
 
+/// The whole seconds of a period, at least one.
+pub(super) fn seconds(period: Duration) -> u64 {
+    period.as_secs().max(1)
+}
+
 /// Whether `period` seconds have passed since `since`. If the clock went back they count as passed:
 /// asking once too often is better than never again.
 pub(super) fn has_passed(period: u64, since: u64, now: u64) -> bool {
@@ -29,7 +34,7 @@ pub(super) fn has_passed(period: u64, since: u64, now: u64) -> bool {
 
 impl Calls {
     pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout: timeout.as_secs(), began: Vec::new() }
+        Self { timeout: seconds(timeout), began: Vec::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -64,8 +69,8 @@ impl Failure {
     /// half, so that workers that failed together do not come back together.
     pub(super) fn after(count: u32, policy: &Policy, now: u64, jitter: u64) -> Self {
         let doubled = 1_u64.checked_shl(count).unwrap_or(u64::MAX);
-        let delay = policy.first_retry.as_secs().saturating_mul(doubled);
-        let delay = delay.min(policy.last_retry.as_secs()).max(1);
+        let delay = seconds(policy.first_retry).saturating_mul(doubled);
+        let delay = delay.min(seconds(policy.last_retry));
         let sooner = jitter.checked_rem((delay / 2).saturating_add(1)).unwrap_or_default();
         let delay = delay.saturating_sub(sooner);
         Self { count: count.saturating_add(1), last: now, delay }

@@ -13,11 +13,11 @@ pub use discovery::{Discovery, IssuerError};
 
 use core::time::Duration;
 
-use calls::{Calls, Failure, has_passed};
+use calls::{Calls, Failure, has_passed, seconds};
 
 use super::jwk_set::{KeySet, KeySetError, Origin, Skipped};
 
-/// When to fetch.
+/// When to fetch. Times count in whole seconds, and none is shorter than one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Age at which keys are fetched anew.
@@ -116,7 +116,7 @@ pub enum State {
     NeverFetched,
     /// The keys are younger than [`Policy::refresh`].
     Fresh,
-    /// The keys are due, and in use.
+    /// The keys are older than that; they serve up to [`Policy::max_stale`].
     Stale,
     /// The last fetch failed; keys may be in use still.
     Failing,
@@ -158,11 +158,11 @@ impl Source {
         let Self { policy, location, held, calls, failure, .. } = self;
         calls.give_up(now);
         let retry_after = failure.as_ref().map_or(0, |failure| failure.retry_after(now));
-        let Some(held) = held.as_ref().filter(|held| held.age(now) < policy.max_stale.as_secs())
+        let Some(held) = held.as_ref().filter(|held| held.age(now) < seconds(policy.max_stale))
         else {
             return if retry_after > 0 {
                 Decision::Unavailable { retry_after }
-            } else if calls.count() >= policy.max_calls {
+            } else if calls.count() >= policy.max_calls.max(1) {
                 Decision::Wait { retry_after: calls.remaining(now) }
             } else {
                 calls.begin(now);
@@ -183,7 +183,7 @@ impl Source {
             // The issuer may have new keys, so nobody can tell whether this token is bad.
             return Decision::Unavailable { retry_after };
         }
-        if !has_passed(policy.cooldown.as_secs(), held.since, now) {
+        if !has_passed(seconds(policy.cooldown), held.since, now) {
             return Decision::Use(&held.keys);
         }
         calls.begin(now);
@@ -255,7 +255,7 @@ impl Source {
             self.generation = self.generation.wrapping_add(1);
         }
         // Up to a tenth early, so that workers that started together drift apart.
-        let refresh = self.policy.refresh.as_secs();
+        let refresh = seconds(self.policy.refresh);
         let early = jitter.checked_rem(refresh / 10).unwrap_or_default();
         self.held = Some(Held { keys, since, refresh: refresh.saturating_sub(early) });
         self.failure = None;

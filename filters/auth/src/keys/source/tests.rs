@@ -332,6 +332,28 @@ fn what_another_worker_fetched_is_as_old_as_it_is() {
 }
 
 #[test]
+fn no_policy_makes_a_source_busy_or_idle() {
+    let zero = Policy {
+        refresh: Duration::ZERO,
+        max_stale: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        first_retry: Duration::ZERO,
+        last_retry: Duration::ZERO,
+        call_timeout: Duration::ZERO,
+        max_calls: 0,
+    };
+    let mut source = Source::at("/jwks", zero);
+    let first = request(&mut source, NOW, None);
+    assert_eq!(decide(&mut source, NOW, None), Do::Wait(1));
+    source.failed(NOW, 0);
+    assert_eq!(decide(&mut source, NOW, None), Do::Unavailable(1));
+    assert!(source.fetched(NOW, &first, &json(&set(&["a"])), 0).is_ok());
+    assert_eq!(decide(&mut source, NOW, Some("a")), Do::Use);
+    assert_eq!(decide(&mut source, NOW, Some("b")), Do::Use);
+    assert_eq!(decide(&mut source, NOW + 1, Some("a")), fetch());
+}
+
+#[test]
 fn a_clock_that_goes_back_does_not_stop_the_source() {
     let mut source = holding(&["a"]);
     let past = NOW - 10 * HOUR;

@@ -217,20 +217,20 @@ proptest! {
     }
 }
 
-/// The examples of RFC 7515 A.1 to A.3, the first of which is that of RFC 7519 §3.1, and of
-/// RFC 8037 A.4.
+/// The examples of RFC 7515 A.1 to A.3, the first of which is that of RFC 7519 §3.1, of RFC 8037 A.4
+/// and of RFC 7520 §4.2.
 #[test]
 fn the_signatures_printed_in_rfcs_fit() {
     const CLAIMS: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
     let cases = [
         (
-            RfcKey::hmac(),
+            RfcKey::hmac().jwk,
             "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9",
             CLAIMS,
             "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
         ),
         (
-            RfcKey::rsa(),
+            RfcKey::rsa().jwk,
             "eyJhbGciOiJSUzI1NiJ9",
             CLAIMS,
             concat!(
@@ -242,20 +242,36 @@ fn the_signatures_printed_in_rfcs_fit() {
             ),
         ),
         (
-            RfcKey::p256(),
+            RfcKey::p256().jwk,
             "eyJhbGciOiJFUzI1NiJ9",
             CLAIMS,
             "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
         ),
         (
-            RfcKey::ed25519(),
+            RfcKey::ed25519().jwk,
             "eyJhbGciOiJFZERTQSJ9",
             "RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc",
             "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
         ),
+        (
+            format!(r#"{{"kty":"RSA","n":"{RFC_7520_MODULUS}","e":"AQAB"}}"#),
+            "eyJhbGciOiJQUzM4NCIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9",
+            concat!(
+                "SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0",
+                "ZXAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5v",
+                "IGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4",
+            ),
+            concat!(
+                "cu22eBqkYDKgIlTpzDXGvaFfz6WGoz7fUDcfT0kkOy42miAh2qyBzk1xEsnk2IpN6-tPid6VrklHkqsGqDqH",
+                "CdP6O8TTB5dDDItllVo6_1OLPpcbUrhiUSMxbbXUvdvWXzg-UD8biiReQFlfz28zGWVsdiNAUf8ZnyPEgVFn",
+                "442ZdNqiVJRmBqrYRXe8P_ijQ7p8Vdz0TTrxUeT3lm8d9shnr2lfJT8ImUjvAA2Xez2Mlp8cBE5awDzT0qI0",
+                "n6uiP1aCN_2_jLAeQTlqRHtfa64QQSUmFAAjVKPbByi7xho0uTOcbH510a6GYmJUAfmWjwZ6oD4ifKo8DYM-",
+                "X72Eaw",
+            ),
+        ),
     ];
-    for (key, header, claims, signature) in cases {
-        let keys = set(&[key.jwk]);
+    for (jwk, header, claims, signature) in cases {
+        let keys = set(&[jwk]);
         let text = format!("{header}.{claims}.{signature}");
         let token = Token::parse(text.as_bytes()).expect("in form");
         let key = keys.select(None, token.algorithm()).expect("one key");
@@ -267,3 +283,10 @@ fn the_signatures_printed_in_rfcs_fit() {
         assert!(!signature_fits(&other, key), "{text}");
     }
 }
+
+const RFC_7520_MODULUS: &str = concat!(
+    "n4EPtAOCc9AlkeQHPzHStgAbgs7bTZLwUBZdR8_KuKPEHLd4rHVTeT-O-XV2jRojdNhxJWTDvNd7nqQ0VEiZQHz_AJmSCpMaJ",
+    "MRBSFKrKb2wqVwGU_NsYOYL-QtiWN2lbzcEe6XC0dApr5ydQLrHqkHHig3RBordaZ6Aj-oBHqFEHYpPe7Tpe-OfVfHd1E6cS6",
+    "M1FZcD1NNLYD5lFHpPI9bTwJlsde3uhGqC0ZCuEHg8lhzwOHrtIQbS0FVbb9k3-tVTU4fg_3L_vniUFAKwuCLqKnS2BYwdq_m",
+    "zSnbLY7h_qixoR7jig3__kRhuaxwUkRz5iaiQkqgc5gHdrNP5zw",
+);
