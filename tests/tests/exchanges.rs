@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         };
         let files = files(name);
         assert!(!files.is_empty(), "tests/modules/{name}: there are no exchange files");
-        trials.extend(files.iter().flat_map(|file| Profile::ALL.map(|profile| trial(file, profile))));
+        trials
+            .extend(files.iter().flat_map(|file| Profile::ALL.map(|profile| trial(file, profile))));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

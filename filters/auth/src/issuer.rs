@@ -249,11 +249,8 @@ impl Issuer {
         Some(HttpCall {
             service: service.name.clone(),
             scheme: if self.name().starts_with("http://") { "http" } else { "https" },
-            method: "GET",
             authority: service.authority.clone(),
             path: request.path.clone(),
-            headers: vec![("accept", mcp_core::edit::HeaderValue::from_static("application/json"))],
-            body: Vec::new(),
             timeout: service.timeout,
         })
     }

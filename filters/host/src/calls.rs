@@ -12,17 +12,16 @@ use crate::abi::{self, Level, Map};
 /// why.
 pub(crate) fn dispatch(call: &HttpCall) -> Option<u32> {
     // APISIX fills in what is missing from memory of an earlier call.
-    let mut headers: Vec<(&str, &str)> = vec![
-        (":method", call.method),
+    let headers = vec![
+        (":method", "GET"),
         (":scheme", call.scheme),
         (":authority", &call.authority),
         (":path", &call.path),
+        ("accept", "application/json"),
     ];
-    headers.extend(call.headers.iter().map(|(name, value)| (*name, value.as_str())));
-    let body = Some(call.body.as_slice()).filter(|body| !body.is_empty());
     let timeout = Duration::from_millis(u64::from(call.timeout));
     let sent =
-        proxy_wasm::hostcalls::dispatch_http_call(&call.service, headers, body, vec![], timeout);
+        proxy_wasm::hostcalls::dispatch_http_call(&call.service, headers, None, vec![], timeout);
     sent.inspect_err(|status| {
         abi::log(
             Level::Error,

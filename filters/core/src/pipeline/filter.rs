@@ -1,6 +1,6 @@
 //! What a filter is to the pipeline, and what it is given.
 
-use crate::edit::{Edit, HeaderValue};
+use crate::edit::Edit;
 use crate::head::Head;
 use crate::message::Message;
 use crate::refusal::{Refusal, Reply};
@@ -79,23 +79,17 @@ pub enum Identified<T> {
     Await(HttpCall, T),
 }
 
-/// An HTTP request to a service of the gateway's configuration.
+/// A GET for a JSON document of a service of the gateway's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpCall {
     /// Name of an Envoy cluster, or `host:port` on APISIX.
     pub service: String,
     /// `https` or `http`: what APISIX connects with; Envoy's cluster has its own TLS.
     pub scheme: &'static str,
-    /// `GET` or `POST`.
-    pub method: &'static str,
     /// `Host` of the request.
     pub authority: String,
     /// Path and query.
     pub path: String,
-    /// Further fields.
-    pub headers: Vec<(&'static str, HeaderValue)>,
-    /// Body; may be empty.
-    pub body: Vec<u8>,
     /// How long to wait, in milliseconds.
     pub timeout: u32,
 }

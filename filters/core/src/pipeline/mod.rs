@@ -10,13 +10,11 @@
 //! It is a value that takes heads and bodies and returns what the host is to do. Edits of a stage
 //! are returned only if the whole stage passed.
 
-mod chain;
 mod filter;
 mod report;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Chain, Either};
 pub use filter::{
     Call, Caller, Capabilities, Environment, Filter, HttpAnswer, HttpCall, Identified, Plan,
     Response,

@@ -3,18 +3,20 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use core::cell::Cell;
 use core::convert::Infallible;
 
 use serde_json::{Value, json};
 
 use super::{
-    Call, Caller, Environment, Exchange, Filter, Identified, Next, Outcome, Pipeline, Report,
-    Response, Step,
+    Call, Caller, Environment, Exchange, Filter, HttpAnswer, HttpCall, Identified, Next, Outcome,
+    Pipeline, Report, Response, Step,
 };
-use crate::admission::AdmissionConfig;
+use crate::admission::{Admission, AdmissionConfig};
 use crate::config;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
+use crate::limits::MAX_CALLS_PER_EXCHANGE;
 use crate::refusal::{Reason, Refusal, Reply};
 use crate::version::Era;
 
@@ -23,6 +25,129 @@ use crate::version::Era;
 struct Recorder {
     identify: Option<Reason>,
     authorize: Option<Reason>,
+}
+
+/// A filter that knows nobody before its call was answered so many times.
+#[derive(Debug)]
+struct Asking {
+    answers: Cell<u8>,
+    needed: u8,
+}
+
+impl Filter for Asking {
+    type State = ();
+    type Ticket = u8;
+
+    fn document(&self, head: &Head<'_>) -> Option<Reply> {
+        let published = head.first(":path") == Some(b"/.well-known/document");
+        published.then(|| Reply { status: 200, headers: Vec::new(), body: b"published".to_vec() })
+    }
+
+    fn identify(
+        &self,
+        _: &Head<'_>,
+        _: &mut Caller,
+        _: &mut dyn Environment,
+        (): &mut (),
+    ) -> Result<Identified<u8>, Refusal> {
+        let answers = self.answers.get();
+        Ok(if answers < self.needed {
+            Identified::Await(keys_call(), answers)
+        } else {
+            Identified::Settled(vec![edit("identified")])
+        })
+    }
+
+    fn answered(&self, ticket: u8, answer: &HttpAnswer<'_>, _: &mut dyn Environment) {
+        assert_eq!((ticket, answer.body), (self.answers.get(), &b"keys"[..]));
+        self.answers.set(ticket + 1);
+    }
+
+    fn authorize(
+        &self,
+        _: &Call<'_>,
+        _: &Caller,
+        _: &mut dyn Environment,
+        (): &mut (),
+    ) -> Result<Vec<Edit>, Refusal> {
+        Ok(vec![edit("authorized")])
+    }
+
+    fn respond(
+        &self,
+        _: &dyn Response,
+        _: &Caller,
+        _: &mut dyn Environment,
+        (): &mut (),
+    ) -> Vec<Edit> {
+        Vec::new()
+    }
+}
+
+fn keys_call() -> HttpCall {
+    HttpCall {
+        service: "keys".to_owned(),
+        scheme: "https",
+        authority: "issuer.example".to_owned(),
+        path: "/jwks.json".to_owned(),
+        timeout: 1000,
+    }
+}
+
+fn asking(needed: u8) -> Pipeline<Asking> {
+    let admission = Admission::try_from(AdmissionConfig::default()).expect("the default is valid");
+    Pipeline::new(admission, Asking { answers: Cell::new(0), needed })
+}
+
+#[test]
+fn a_request_waits_for_answers_and_then_goes_its_way() {
+    let head = Head::new(vec![
+        (b":method", b"POST"),
+        (b":path", b"/mcp"),
+        (b"content-type", b"application/json"),
+        (b"x-mcp-era", b"forged"),
+    ]);
+    let answer = HttpAnswer { status: Some(200), content_type: None, body: b"keys" };
+    let pipeline = asking(2);
+    let (mut exchange, step) = pipeline.request_head(&head, true, &mut World);
+    assert_eq!(step.edits, [Edit::Remove(b"x-mcp-era".to_vec())]);
+    assert_eq!(step.next, Next::Call(keys_call()));
+    let step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
+    assert_eq!((step.edits, step.next), (Vec::new(), Next::Call(keys_call())));
+    let step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
+    assert_eq!((step.edits, step.next), (vec![edit("identified")], Next::ReadBody));
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let step = pipeline.request_body(&mut exchange, body, &mut World);
+    assert_eq!((step.edits, step.next), (vec![edit("authorized")], Next::Forward));
+    // An answer that nobody awaits changes nothing.
+    let step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
+    assert_eq!((step.edits, step.next), (Vec::new(), Next::Forward));
+}
+
+#[test]
+fn no_request_waits_for_ever() {
+    let head = Head::new(vec![(b":method", b"GET"), (b":path", b"/mcp")]);
+    let answer = HttpAnswer { status: Some(200), content_type: None, body: b"keys" };
+    let pipeline = asking(u8::MAX);
+    let (mut exchange, mut step) = pipeline.request_head(&head, false, &mut World);
+    let mut calls = 0;
+    while let Next::Call(_) = step.next {
+        calls += 1;
+        step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
+    }
+    assert_eq!(calls, MAX_CALLS_PER_EXCHANGE);
+    assert!(matches!(step.next, Next::Reply(reply) if reply.status == 503));
+}
+
+#[test]
+fn a_document_is_for_everyone() {
+    let head = Head::new(vec![
+        (b":method", b"GET"),
+        (b":path", b"/.well-known/document"),
+        (b"origin", b"https://any.example"),
+    ]);
+    let (_, step) = asking(1).request_head(&head, false, &mut World);
+    assert!(matches!(step.next, Next::Reply(reply) if reply.body == b"published"));
 }
 
 impl Filter for Recorder {
