@@ -93,8 +93,10 @@ fn a_flood_of_tokens_stays_within_the_bytes() {
     assert_eq!(cache.len(), bytes / ENTRY);
     assert!(cache.len() * (MAX_CACHED_TOKEN + MAX_CACHED_VALUE) <= bytes);
     // What is too large is not kept, and pushes nothing out.
-    cache.insert(&[b'x'; MAX_CACHED_TOKEN + 1], (0, 0), 0, NOW, NOW + 10);
+    let long = [b'x'; MAX_CACHED_TOKEN + 1];
+    cache.insert(&long, (0, 0), 0, NOW, NOW + 10);
     cache.insert(b"heavy", (0, MAX_CACHED_VALUE + 1), 0, NOW, NOW + 10);
     assert_eq!(cache.get(&token, 0, NOW), Some(&99_999));
+    assert_eq!(cache.get(&long, 0, NOW), None);
     assert_eq!(cache.get(b"heavy", 0, NOW), None);
 }
