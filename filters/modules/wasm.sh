@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one place that chooses a compiler for wasm32 and knows its flags.
 #
-#   wasm.sh modules                 builds every module and writes dist/*.wasm
+#   wasm.sh modules [NAME...]       builds the modules, or those named, and writes dist/*.wasm
 #   wasm.sh build PACKAGE [ARG...]  cargo build --release of one package for wasm32-wasip1
 #   wasm.sh test PACKAGE [ARG...]   cargo test of one package for wasm32-unknown-unknown, in Node
 #
@@ -81,15 +81,14 @@ install_bindgen_runner() {
 
 case "${1:-}" in
 modules)
+    shift
     choose_compiler wasm32-wasip1
-    modules=()
-    for manifest in filters/modules/*/Cargo.toml; do
-        grep -q '^\[package.metadata.proxy-wasm\]' "$manifest" &&
-            modules+=(-p "$(sed -n 's/^name = "\(.*-module\)"$/\1/p' "$manifest")")
-    done
-    cargo_for wasm32-wasip1 build --release "${modules[@]}"
+    (($#)) || set -- $(grep -l '^\[package.metadata.proxy-wasm\]' filters/modules/*/Cargo.toml | xargs -n1 dirname | xargs -n1 basename)
+    packages=("${@/#/mcp-}")
+    packages=("${packages[@]/%/-module}")
+    cargo_for wasm32-wasip1 build --release "${packages[@]/#/-p}"
     env -u RUSTC -u RUSTFLAGS -u RUSTC_BOOTSTRAP CARGO_TARGET_DIR="${CARGO_TARGET_DIR%/debian}" PATH="$HOME/.cargo/bin:$PATH" \
-        cargo run --quiet --locked -p mcp-link -- "$CARGO_TARGET_DIR/wasm32-wasip1/release" dist
+        cargo run --quiet --locked -p mcp-link -- "$CARGO_TARGET_DIR/wasm32-wasip1/release" dist "${packages[@]}"
     ;;
 build)
     shift

@@ -1,8 +1,8 @@
-//! Post-link step: `mcp-link BUILT DIST` reads which callbacks each module of the workspace
-//! handles (`package.metadata.proxy-wasm.callbacks`), drops every other callback export together
-//! with the code only it reached, and writes the module to `DIST` under its published name.
+//! Post-link step: `mcp-link BUILT DIST PACKAGE...` reads which callbacks each module handles
+//! (`package.metadata.proxy-wasm.callbacks`), drops every other callback export together with the
+//! code only it reached, and writes the module to `DIST` under its published name.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,17 +13,19 @@ const RUNTIME_EXPORTS: [&str; 4] =
     ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
 struct Package {
+    name: String,
     library: String,
     callbacks: Vec<String>,
 }
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(built), Some(dist)) = (arguments.next(), arguments.next()) else {
-        anyhow::bail!("usage: mcp-link BUILT_DIRECTORY DIST_DIRECTORY");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [built, dist, wanted @ ..] = arguments.as_slice() else {
+        anyhow::bail!("usage: mcp-link BUILT_DIRECTORY DIST_DIRECTORY PACKAGE...");
     };
-    std::fs::create_dir_all(&dist)?;
-    for package in packages()? {
+    let (built, dist) = (Path::new(built), Path::new(dist));
+    std::fs::create_dir_all(dist)?;
+    for package in packages()?.into_iter().filter(|package| wanted.contains(&package.name)) {
         let published = package.library.trim_end_matches("_module");
         let output = dist.join(published).with_extension("wasm");
         let bytes = link(&built.join(&package.library).with_extension("wasm"), &package.callbacks)?;
@@ -50,7 +52,9 @@ fn packages() -> Result<Vec<Package>> {
             let callbacks = package["metadata"]["proxy-wasm"]["callbacks"]
                 .as_array()
                 .with_context(|| format!("{library}: package.metadata.proxy-wasm.callbacks"))?;
+            let name = package["name"].as_str().context("a package without a name")?;
             Ok(Package {
+                name: name.to_owned(),
                 library: library.to_owned(),
                 callbacks: callbacks.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             })
