@@ -57,10 +57,10 @@ impl Calls {
         self.began.retain(|began| !has_passed(self.timeout, *began, now));
     }
 
-    /// Seconds until the oldest call is given up; at least one.
+    /// Seconds until the oldest call is given up: at least one, after [`Self::give_up`].
     pub(super) fn remaining(&self, now: u64) -> u64 {
         let elapsed = self.began.first().map_or(0, |began| now.saturating_sub(*began));
-        self.timeout.saturating_sub(elapsed).max(1)
+        self.timeout.saturating_sub(elapsed)
     }
 }
 

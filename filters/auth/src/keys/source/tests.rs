@@ -108,6 +108,17 @@ fn a_call_without_outcome_is_given_up() {
 }
 
 #[test]
+fn an_outcome_is_that_of_the_oldest_call() {
+    let mut source = Source::at("/jwks", Policy { max_calls: 2, ..Policy::default() });
+    assert_eq!(decide(&mut source, NOW, None), fetch());
+    assert_eq!(decide(&mut source, NOW + 5, None), fetch());
+    assert_eq!(decide(&mut source, NOW + 5, None), Do::Wait(5));
+    source.failed(NOW + 6, 0);
+    assert_eq!(decide(&mut source, NOW + 7, None), fetch());
+    assert_eq!(decide(&mut source, NOW + 7, None), Do::Wait(8));
+}
+
+#[test]
 fn failures_put_the_next_try_off_for_longer_and_longer() {
     let mut source = at_path();
     let mut now = NOW;
@@ -119,6 +130,12 @@ fn failures_put_the_next_try_off_for_longer_and_longer() {
         assert_eq!(decide(&mut source, now + delay - 1, None), Do::Unavailable(1));
         now += delay;
     }
+    // However many there are.
+    for _ in 0..80 {
+        source.failed(now, 0);
+        assert_eq!(decide(&mut source, now, None), Do::Unavailable(60));
+    }
+    now += 60;
     let last = request(&mut source, now, None);
     assert!(source.fetched(now, &last, &json(&set(&["a"])), 0).is_ok());
     assert_eq!(source.state(now), State::Fresh);
@@ -295,6 +312,16 @@ fn an_odd_answer_changes_no_keys() {
         let answer = Answer { status: 200, content_type, body: good.as_bytes() };
         assert!(source.fetched(NOW, &first, &answer, 0).is_ok(), "{content_type:?}");
     }
+}
+
+#[test]
+fn a_shared_secret_is_not_taken_from_an_issuer() {
+    let secret = format!(r#"{{"keys":[{}]}}"#, RfcKey::hmac().jwk);
+    let mut source = at_path();
+    let first = request(&mut source, NOW, None);
+    let verdict = source.fetched(NOW, &first, &json(&secret), 0);
+    assert_eq!(verdict, Err(AnswerError::Keys(KeySetError::NoUsableKey)));
+    assert_eq!(source.adopt(secret.as_bytes(), NOW, 0), Err(KeySetError::NoUsableKey));
 }
 
 #[test]
@@ -524,6 +551,25 @@ mod discovery {
             assert_eq!(source.fetched(NOW, &document, &json(&text), 0), Err(error), "{text:.200}");
             assert_eq!(decide(&mut source, NOW, None), Do::Unavailable(1));
             assert_eq!(decide(&mut source, NOW + 1, None), Do::Fetch(OPENID.into()));
+        }
+    }
+
+    #[test]
+    fn only_where_there_is_no_document_another_is_looked_at() {
+        for status in [0, 200, 301, 302, 399, 500, 503] {
+            let mut source = source();
+            let openid = request(&mut source, NOW, None);
+            let answer = Answer { status, content_type: None, body: b"" };
+            assert!(source.fetched(NOW, &openid, &answer, 0).is_err(), "{status}");
+            assert_eq!(decide(&mut source, NOW, None), Do::Unavailable(1), "{status}");
+        }
+        for status in [400, 401, 403, 404, 405, 410, 499] {
+            let mut source = source();
+            let openid = request(&mut source, NOW, None);
+            let answer = Answer { status, content_type: None, body: b"" };
+            let progress = source.fetched(NOW, &openid, &answer, 0);
+            assert_eq!(progress, Ok(Progress::Located), "{status}");
+            assert_eq!(decide(&mut source, NOW, None), Do::Fetch(OAUTH.into()), "{status}");
         }
     }
 
