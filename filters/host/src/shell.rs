@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
 use mcp_core::pipeline::{Capabilities, Filter, HttpAnswer, Pipeline, Plan};
-use mcp_core::refusal::{Addressee, Reason, Refusal};
+use mcp_core::refusal::Reason;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -102,19 +102,7 @@ impl<M: Module> RootContext for Root<M> {
 
     fn on_tick(&mut self) {
         let Some(running) = &self.running else { return };
-        for (context, held) in running.watchdog.tick() {
-            if !held.began {
-                abi::log(
-                    Level::Error,
-                    "a request was held for its body and no part of it came: on Envoy, set \
-                     allow_on_headers_stop_iteration: true in the plugin's configuration",
-                );
-            }
-            if abi::set_effective_context(context).is_ok() {
-                let refusal = Refusal::new(Reason::BodyTimeout);
-                answer::reply(&refusal.reply(Addressee::Unknown), "body_timeout");
-            }
-        }
+        // First, while the effective context is still the root's: the call is nobody else's.
         if self.pending.is_none() {
             let mut environment = HostEnvironment { clock: running.probe.clock };
             if let Some((call, ticket)) = running.pipeline.tick(&mut environment) {
@@ -125,6 +113,18 @@ impl<M: Module> RootContext for Root<M> {
                         running.pipeline.background_answer(ticket, none, &mut environment);
                     }
                 }
+            }
+        }
+        for (context, held) in running.watchdog.tick() {
+            if !held.began {
+                abi::log(
+                    Level::Error,
+                    "a request was held for its body and no part of it came: on Envoy, set \
+                     allow_on_headers_stop_iteration: true in the plugin's configuration",
+                );
+            }
+            if abi::set_effective_context(context).is_ok() {
+                answer::refuse(Reason::BodyTimeout);
             }
         }
     }

@@ -187,7 +187,7 @@ fn a_problem_never_repeats_a_secret() {
     assert!(!error.to_string().contains(&with_secrets("$S")));
     let filter = filter(r#"{"session":{"secrets":["$A"],"export_key":"$E"}}"#);
     let printed = format!("{filter:?}");
-    assert!(printed.contains("Ring(1 keys)") && printed.contains("ExportKey(…)"), "{printed}");
+    assert!(printed.contains("Ring(1 keys)") && printed.contains("HashKey(…)"), "{printed}");
 }
 
 #[test]
