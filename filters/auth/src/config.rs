@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::api_key::{ApiKeyConfig, ApiKeys};
 use crate::challenge::Challenger;
+use crate::exports::Exports;
 use crate::filter::AuthFilter;
 use crate::issuer::{Issuer, IssuerConfig};
 use crate::metadata::{Documents, MetadataConfig, ProtectedResource};
@@ -38,6 +39,7 @@ pub(crate) struct AuthConfig {
     upstream_credentials: UpstreamCredentials,
     export_key: Option<Secret>,
     token_cache_ttl: Option<Period>,
+    shadow: bool,
 }
 
 /// What the upstream sees of a client's credentials.
@@ -103,19 +105,28 @@ fn filter(
         ));
     };
     let api_keys: Vec<_> = config.api_keys.into_iter().map(|entry| entry.0).collect();
+    let api_keys = ApiKeys::try_from(api_keys)?;
+    let api_key_header = header_name(config.api_key_header)?;
     let rules: Vec<_> = config.rules.into_iter().map(|rule| rule.0).collect();
     let filter = AuthFilter {
         issuers,
-        api_keys: ApiKeys::try_from(api_keys)?,
-        api_key_header: header_name(config.api_key_header)?,
+        exports: Exports {
+            key: HashKey::new(export_key),
+            credentials: config.upstream_credentials,
+            api_key_header: Some(api_key_header.clone()).filter(|_| !api_keys.is_empty()),
+        },
+        api_keys,
+        api_key_header,
         challenger: Challenger::new(resource.as_ref(), config.scopes),
         documents: Documents::new(resource.as_slice())?,
         rules: Rules::try_from(rules)?,
-        upstream_credentials: config.upstream_credentials,
-        export_key: HashKey::new(export_key),
         cache_ttl: config.token_cache_ttl.map_or(TOKEN_CACHE_TTL, |period| period.0),
+        shadow: config.shadow,
         verified: core::cell::OnceCell::new(),
     };
+    if filter.shadow {
+        notices.push("auth.shadow: nothing is refused, only reported".to_owned());
+    }
     Ok((filter, notices))
 }
 

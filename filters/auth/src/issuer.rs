@@ -185,12 +185,12 @@ impl JwksConfig {
 fn inline(keys: &[Value], issuer: &str, notices: &mut Vec<String>) -> Result<Keys, ConfigError> {
     let text = serde_json::json!({ "keys": keys }).to_string();
     let (set, skipped) = KeySet::parse(text.as_bytes(), Origin::Inline)
-        .map_err(|error| ConfigError::new("keys", format!("cannot be used: {error:?}")))?;
+        .map_err(|error| ConfigError::new("keys", format!("cannot be used: {}", error.as_str())))?;
     if let Some(key) = skipped.first() {
         // A key that was written down on purpose and does not work is a mistake, not a surprise.
         return Err(ConfigError::new(
             format!("keys[{}]", key.index),
-            format!("cannot be used: {:?}", key.reason),
+            format!("cannot be used: {}", key.reason.as_str()),
         ));
     }
     notices.push(format!("{} keys are configured for {issuer}", set.keys().len()));
@@ -271,7 +271,8 @@ impl Issuer {
         let Some(status) = answer.status else { return source.failed(now, jitter) };
         let answer = Answer { status, content_type: answer.content_type, body: answer.body };
         if let Err(problem) = source.fetched(now, request, &answer, jitter) {
-            environment.warn(&format!("keys of {} could not be had: {problem:?}", self.name()));
+            let (name, problem) = (self.name(), problem.as_str());
+            environment.warn(&format!("keys of {name} could not be had: {problem}"));
         }
     }
 

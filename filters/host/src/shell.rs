@@ -51,6 +51,13 @@ pub(crate) struct Running<F: Filter> {
     pub(crate) watchdog: Watchdog,
 }
 
+impl<F: Filter> Running<F> {
+    /// The host, as the pipeline asks it.
+    pub(crate) fn environment(&self) -> HostEnvironment<'_> {
+        HostEnvironment { clock: self.probe.clock, telemetry: &self.telemetry }
+    }
+}
+
 // === impl Root ===
 
 impl<M: Module> Context for Root<M> {
@@ -59,7 +66,7 @@ impl<M: Module> Context for Root<M> {
             return;
         };
         if let Some(running) = &self.running {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             calls::with_answer(count, size, |answer| {
                 running.pipeline.background_answer(ticket, answer, &mut environment);
             });
@@ -104,7 +111,7 @@ impl<M: Module> RootContext for Root<M> {
         let Some(running) = &self.running else { return };
         // First, while the effective context is still the root's: the call is nobody else's.
         if self.pending.is_none() {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             if let Some((call, ticket)) = running.pipeline.tick(&mut environment) {
                 match calls::dispatch(&call) {
                     Some(token) => self.pending = Some((token, ticket)),

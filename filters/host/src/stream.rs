@@ -12,7 +12,7 @@ use proxy_wasm::types::Action;
 use crate::abi::{self, Failed, Level, Map};
 use crate::answer::{apply, refuse, reply};
 use crate::calls;
-use crate::environment::{HostEnvironment, HostResponse};
+use crate::environment::HostResponse;
 use crate::pairs;
 use crate::probe::{Hold, TICK_PERIOD};
 use crate::shell::Running;
@@ -76,7 +76,7 @@ impl<F: Filter> HttpContext for Stream<F> {
             return refuse(Reason::HostMissing);
         }
         let has_body = !(counted && end_of_stream);
-        let mut environment = HostEnvironment { clock: running.probe.clock };
+        let mut environment = running.environment();
         let judged =
             with_head(|head| running.pipeline.request_head(head, has_body, &mut environment));
         match judged {
@@ -101,7 +101,7 @@ impl<F: Filter> HttpContext for Stream<F> {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let (Some(running), Some(exchange)) = (self.running.clone(), self.exchange.as_mut()) {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
             if let Err(Failed(status)) = apply(Map::Response, &edits) {
                 abi::log(
@@ -139,7 +139,7 @@ impl<F: Filter> Stream<F> {
         let step = if too_large {
             running.pipeline.abandon(exchange, Reason::BodyTooLarge)
         } else if let Ok(body) = abi::request_body(self.received) {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             running.pipeline.request_body(exchange, &body, &mut environment)
         } else {
             running.pipeline.abandon(exchange, Reason::Unavailable)
@@ -154,7 +154,7 @@ impl<F: Filter> Stream<F> {
         let (Some(running), Some(exchange)) = (self.running.clone(), self.exchange.as_mut()) else {
             return refuse(Reason::Unavailable);
         };
-        let mut environment = HostEnvironment { clock: running.probe.clock };
+        let mut environment = running.environment();
         let judged = with_head(|head| {
             running.pipeline.call_answered(exchange, head, answer, &mut environment)
         });

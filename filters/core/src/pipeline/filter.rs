@@ -33,6 +33,20 @@ pub trait Filter {
         state: &mut Self::State,
     ) -> Result<Identified<Self::Ticket>, Refusal>;
 
+    /// The answers that would say who calls do not come: the request is refused, or goes on with
+    /// these changes to its head if the filter is to refuse nothing.
+    ///
+    /// # Errors
+    /// `refusal`, unless the filter is to refuse nothing.
+    fn give_up(
+        &self,
+        refusal: Refusal,
+        _caller: &mut Caller,
+        _state: &mut Self::State,
+    ) -> Result<Vec<Edit>, Refusal> {
+        Err(refusal)
+    }
+
     /// A call was answered, or failed: stores what was learned.
     fn answered(
         &self,
@@ -59,6 +73,11 @@ pub trait Filter {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Result<Vec<Edit>, Refusal>;
+
+    /// What the filter would have refused the exchange for, were it not to refuse nothing (`shadow`).
+    fn shadowed<'s>(&self, _state: &'s Self::State) -> Option<&'s Refusal> {
+        None
+    }
 
     /// What changes in the head of the upstream's answer.
     fn respond(
@@ -170,6 +189,10 @@ pub trait Environment {
 
     /// Tells the operator something; never a client's words or a secret.
     fn warn(&mut self, _problem: &str) {}
+
+    /// Counts one under this name. The host remembers every name, so it is made of words of the
+    /// program and the configuration, never of a client's.
+    fn count(&mut self, _counter: &str) {}
 
     /// Fills `bytes` from a cryptographic source; `false` if there is none.
     fn randomize(&mut self, bytes: &mut [u8]) -> bool;

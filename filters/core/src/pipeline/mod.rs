@@ -182,12 +182,16 @@ impl<F: Filter> Pipeline<F> {
         let (edits, mut refused) = match identified {
             Ok(Identified::Settled(edits)) => (edits, None),
             Ok(Identified::Await(call, ticket)) => {
-                let Some(patience) = exchange.patience.checked_sub(1) else {
-                    return self.refuse_unread(exchange, &Refusal::new(Reason::Unavailable));
-                };
-                exchange.patience = patience;
-                exchange.phase = Phase::AwaitingAnswer { ticket, verb, has_body };
-                return Step { edits: Vec::new(), next: Next::Call(call), report: None };
+                if let Some(patience) = exchange.patience.checked_sub(1) {
+                    exchange.patience = patience;
+                    exchange.phase = Phase::AwaitingAnswer { ticket, verb, has_body };
+                    return Step { edits: Vec::new(), next: Next::Call(call), report: None };
+                }
+                let refusal = Refusal::new(Reason::Unavailable).because("too many calls");
+                match self.filter.give_up(refusal, &mut exchange.caller, &mut exchange.state) {
+                    Ok(edits) => (edits, None),
+                    Err(refusal) => return self.refuse_unread(exchange, &refusal),
+                }
             }
             Err(refusal) if verb == Verb::Post && refusal.reason.waits_for_id() => {
                 (Vec::new(), Some(refusal))
@@ -269,11 +273,9 @@ impl<F: Filter> Pipeline<F> {
             Some(refusal) if self.admission.validation != Validation::LogOnly => {
                 self.refuse(exchange, &refusal, addressee, &call)
             }
-            disagreement => {
-                let noticed = disagreement.map(|refusal| refusal.reason);
-                self.authorize(exchange, &call, noticed, environment)
-                    .unwrap_or_else(|refusal| self.refuse(exchange, &refusal, addressee, &call))
-            }
+            disagreement => self
+                .authorize(exchange, &call, disagreement.as_ref(), environment)
+                .unwrap_or_else(|refusal| self.refuse(exchange, &refusal, addressee, &call)),
         }
     }
 
@@ -341,14 +343,15 @@ impl<F: Filter> Pipeline<F> {
         &self,
         exchange: &mut Exchange<F>,
         call: &Call<'_>,
-        noticed: Option<Reason>,
+        disagreement: Option<&Refusal>,
         environment: &mut dyn Environment,
     ) -> Result<Step, Refusal> {
         let edits =
             self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state)?;
         exchange.phase = Phase::Forwarded;
-        let outcome = noticed.map_or(Outcome::Forwarded, Outcome::Noticed);
-        Ok(Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) })
+        let shadowed = self.filter.shadowed(&exchange.state).or(disagreement);
+        let report = Some(Report::forwarded(call, shadowed));
+        Ok(Step { edits, next: Next::Forward, report })
     }
 
     fn refuse_unread(&self, exchange: &mut Exchange<F>, refusal: &Refusal) -> Step {
@@ -367,7 +370,7 @@ impl<F: Filter> Pipeline<F> {
         if let Some(reader) = &exchange.reader {
             reply.headers.extend(reader.headers());
         }
-        let report = Report::new(call, Outcome::Refused(refusal.reason));
+        let report = Report::refused(call, refusal);
         Step { edits: Vec::new(), next: Next::Reply(reply), report: Some(report) }
     }
 }

@@ -324,6 +324,7 @@ fn a_call_goes_through_the_stages_in_order_with_the_edits_of_each() {
             method: "tools/call",
             tool: Some("get_weather".to_owned()),
             outcome: Outcome::Forwarded,
+            detail: None,
         })
     );
     assert_eq!(pipeline.answer(&mut exchange), [edit("responded")]);
@@ -540,12 +541,12 @@ fn a_body_that_is_no_message_is_refused_with_the_id_it_has() {
 }
 
 #[test]
-fn disagreement_is_refused_or_noticed_as_the_route_says() {
+fn disagreement_is_refused_or_shadowed_as_the_route_says() {
     let mismatch = with(POST, &[MODERN, CALL, ("mcp-name", "get_time")]);
     let cases = [
         ("enforce", Outcome::Refused(Reason::HeaderMismatch)),
         ("trust_headers", Outcome::Forwarded),
-        ("log_only", Outcome::Noticed(Reason::HeaderMismatch)),
+        ("log_only", Outcome::Shadowed(Reason::HeaderMismatch)),
     ];
     for (mode, expect) in cases {
         let pipeline = plain(&format!(r#"{{"validation":"{mode}"}}"#));
@@ -694,10 +695,10 @@ fn batches_pass_where_the_version_has_them_and_the_route_allows_it() {
 }
 
 #[test]
-fn disagreement_within_a_batch_is_only_noticed_where_the_route_only_logs() {
+fn disagreement_within_a_batch_is_only_shadowed_where_the_route_only_logs() {
     let pipeline = plain(r#"{"batches":"allow","validation":"log_only"}"#);
     let (exchange, step) = pipeline.post(POST, &format!("[{MODERN_CALL}]"));
-    assert_eq!(outcome(&step), Some(Outcome::Noticed(Reason::HeaderMismatch)));
+    assert_eq!(outcome(&step), Some(Outcome::Shadowed(Reason::HeaderMismatch)));
     assert_eq!(exchange.state[1], "authorize legacy - - head");
     // What is no matter of agreement is refused all the same.
     let (_, step) = pipeline.post(POST, r#"[{"jsonrpc":"2.0","id":2,"method":"initialize"}]"#);
