@@ -4,7 +4,7 @@
 use core::cell::{OnceCell, RefCell};
 use core::time::Duration;
 
-use mcp_core::edit::Edit;
+use mcp_core::edit::{Edit, HeaderName};
 use mcp_core::head::{Head, Single};
 use mcp_core::pipeline::{
     Call, Caller, Environment, Filter, HttpAnswer, HttpCall, Identified, Response,
@@ -12,7 +12,7 @@ use mcp_core::pipeline::{
 use mcp_core::refusal::{Reason, Refusal, Reply};
 
 use crate::api_key::ApiKeys;
-use crate::caller::{of_api_key, of_token, weight};
+use crate::caller::Known;
 use crate::challenge::Challenger;
 use crate::exports::{AUTHORIZATION, Exports};
 use crate::issuer::{Issuer, Judgement};
@@ -27,7 +27,7 @@ use crate::token::{Reject, Token};
 pub struct AuthFilter {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) api_keys: ApiKeys,
-    pub(crate) api_key_header: String,
+    pub(crate) api_key_header: HeaderName,
     pub(crate) challenger: Challenger,
     pub(crate) documents: Documents,
     pub(crate) rules: Rules,
@@ -36,7 +36,7 @@ pub struct AuthFilter {
     /// Whether refusals are only reported.
     pub(crate) shadow: bool,
     /// Made with the first request, since its hash key is random.
-    pub(crate) verified: OnceCell<RefCell<TokenCache<Caller>>>,
+    pub(crate) verified: OnceCell<RefCell<TokenCache<Known>>>,
 }
 
 /// What the filter remembers of one exchange.
@@ -64,6 +64,10 @@ impl Filter for AuthFilter {
         self.documents.answer(head.first(":method")?, head.first(":path")?)
     }
 
+    fn owns(&self, name: &[u8]) -> bool {
+        self.issuers.iter().any(|issuer| issuer.owns(name))
+    }
+
     fn identify(
         &self,
         head: &Head<'_>,
@@ -73,8 +77,9 @@ impl Filter for AuthFilter {
     ) -> Result<Identified<Ticket>, Refusal> {
         match self.caller(head, environment) {
             Ok(Verified::Known(known)) => {
-                *caller = known;
-                Ok(Identified::Settled(self.exports.of(caller)))
+                let edits = self.exports.of(&known);
+                *caller = known.caller;
+                Ok(Identified::Settled(edits))
             }
             Ok(Verified::Await(call, ticket)) => Ok(Identified::Await(call, ticket)),
             Err(refusal) => self.give_up(refusal, caller, state).map(Identified::Settled),
@@ -135,7 +140,7 @@ impl Filter for AuthFilter {
     ) -> Vec<Edit> {
         let challenge = response.header("www-authenticate");
         let redirected = challenge.and_then(|challenge| self.challenger.redirect(&challenge));
-        redirected.map(|value| Edit::Set("www-authenticate", value)).into_iter().collect()
+        redirected.map(|value| Edit::Set("www-authenticate".into(), value)).into_iter().collect()
     }
 }
 
@@ -146,7 +151,7 @@ enum Credentials<'a> {
 }
 
 enum Verified {
-    Known(Caller),
+    Known(Known),
     Await(HttpCall, Ticket),
 }
 
@@ -169,7 +174,7 @@ impl AuthFilter {
         match self.credentials(head)? {
             Credentials::None => Err(self.challenger.no_credentials().because("no credentials")),
             Credentials::ApiKey(key) => match self.api_keys.lookup(key) {
-                Some(identity) => Ok(Verified::Known(of_api_key(identity))),
+                Some(identity) => Ok(Verified::Known(Known::of_api_key(identity))),
                 None => {
                     Err(self.challenger.invalid_token("unknown API key").because("unknown API key"))
                 }
@@ -189,7 +194,7 @@ impl AuthFilter {
         if self.api_keys.is_empty() {
             return Ok(Credentials::None);
         }
-        match head.single(&self.api_key_header) {
+        match head.single(self.api_key_header.as_str()) {
             Single::Absent => Ok(Credentials::None),
             Single::One(key) => Ok(Credentials::ApiKey(key)),
             Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader).because("API key")),
@@ -205,8 +210,8 @@ impl AuthFilter {
         let generation =
             self.issuers.iter().fold(0_u64, |sum, issuer| sum.wrapping_add(issuer.generation()));
         let cache = self.cache(environment).ok_or_else(|| unavailable("no randomness"))?;
-        if let Some(caller) = cache.borrow_mut().get(bearer, generation, now) {
-            return Ok(Verified::Known(caller.clone()));
+        if let Some(known) = cache.borrow_mut().get(bearer, generation, now) {
+            return Ok(Verified::Known(known.clone()));
         }
         let token = Token::parse(bearer).map_err(|reject| self.rejected(reject))?;
         let named = token.issuer_hint();
@@ -216,16 +221,16 @@ impl AuthFilter {
         let no_keys = || unavailable(&format!("no keys of {}", issuer.name()));
         match issuer.judge(&token, now) {
             Judgement::Accept(claims) => {
-                let caller = of_token(issuer, &claims);
-                let weight = weight(&caller);
+                let known = Known::of_token(issuer, &claims);
+                let weight = known.weight();
                 cache.borrow_mut().insert(
                     bearer,
-                    (caller.clone(), weight),
+                    (known.clone(), weight),
                     generation,
                     now,
                     claims.expires_at(),
                 );
-                Ok(Verified::Known(caller))
+                Ok(Verified::Known(known))
             }
             Judgement::Reject(reject) => Err(self.rejected(reject)),
             Judgement::Ask(request) => {
@@ -238,7 +243,7 @@ impl AuthFilter {
         }
     }
 
-    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Caller>>> {
+    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Known>>> {
         if self.verified.get().is_none() {
             let mut hash_key = [0; 16];
             if !environment.randomize(&mut hash_key) {

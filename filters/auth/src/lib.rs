@@ -8,6 +8,7 @@
 pub mod api_key;
 mod caller;
 pub mod challenge;
+mod claim_headers;
 mod config;
 mod exports;
 mod filter;

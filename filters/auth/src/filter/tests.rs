@@ -113,7 +113,7 @@ impl Outcomes {
     /// What the upstream gets in field `name`, which the client did not send.
     fn exported(&self, name: &str) -> Option<String> {
         self.edits().find_map(|edit| match edit {
-            Edit::Set(set, value) if *set == name => Some(value.as_str().to_owned()),
+            Edit::Set(set, value) if set.as_str() == name => Some(value.as_str().to_owned()),
             _ => None,
         })
     }
@@ -297,4 +297,221 @@ fn shadow_mode_is_no_matter_of_admission() {
     assert_eq!(refused.told().0, Outcome::Refused(Reason::Origin));
     let refused = ask(&shadowing, &[], "{");
     assert_eq!(refused.told().0, Outcome::Refused(Reason::Parse));
+}
+
+fn issuer(members: &Value) -> Value {
+    let mut issuers = configured(&json!({}))["issuers"].clone();
+    for (name, value) in members.as_object().expect("members") {
+        issuers[0][name] = value.clone();
+    }
+    json!({ "issuers": issuers })
+}
+
+fn refused(members: &Value) -> String {
+    let text = json!({ "auth": configured(members) }).to_string();
+    let capabilities = Capabilities { clock: true, ticks: true };
+    crate::plan(text.as_bytes(), &capabilities).expect_err("refused").to_string()
+}
+
+#[test]
+fn claims_become_the_headers_that_are_configured() {
+    let mapped = pipeline(&issuer(&json!({ "claims_to_headers": [
+        { "claim": "org.region", "header": "X-Region" },
+        { "claim": "https://example.com/plan", "header": "x-plan" },
+    ] })));
+    let cases = [
+        (json!("eu"), Some("eu")),
+        (json!("zürich"), Some("=?base64?esO8cmljaA==?=")),
+        (json!("a\r\nx-admin: 1"), Some("=?base64?YQ0KeC1hZG1pbjogMQ==?=")),
+        (json!(7), Some("7")),
+        (json!(-1.5), Some("-1.5")),
+        (json!(false), Some("false")),
+        (json!(["a", "b c"]), Some("a,b c")),
+        (json!(["a,admin"]), None),
+        (json!(["a", ""]), None),
+        (json!(["a", 1]), None),
+        (json!([]), None),
+        (json!(""), None),
+        (json!(null), None),
+        (json!({ "a": "b" }), None),
+        (json!("x".repeat(4097)), None),
+    ];
+    for (claim, expect) in cases {
+        let token = bearer(&json!({ "org": { "region": claim } }));
+        // The second time from memory.
+        for _ in 0..2 {
+            let asked = ask(&mapped, &[("authorization", &token)], &call("read"));
+            assert_eq!(asked.exported("x-region").as_deref(), expect, "{claim}");
+            assert_eq!(asked.exported("x-plan"), None, "{claim}");
+        }
+    }
+    let token = bearer(&json!({ "https://example.com/plan": "gold" }));
+    let asked = ask(&mapped, &[("authorization", &token)], &call("read"));
+    assert_eq!(asked.exported("x-plan").as_deref(), Some("gold"));
+}
+
+/// Whatever the spelling, and whoever calls: with a token without the claim, with an API key, as
+/// nobody in shadow mode, and on paths that are not MCP's.
+#[test]
+fn what_a_client_sends_in_a_claims_header_goes_nowhere() {
+    let mut members = issuer(&json!({ "claims_to_headers": [
+        { "claim": "region", "header": "x-region" },
+    ] }));
+    members["shadow"] = true.into();
+    let mapped = pipeline(&members);
+    let token = bearer(&json!({}));
+    for name in ["x-region", "X-Region", "x_region", "X_REGION"] {
+        for credentials in [Some(("authorization", &*token)), Some(("x-api-key", API_KEY)), None] {
+            let fields: Vec<_> = credentials.into_iter().chain([(name, "forged")]).collect();
+            let asked = ask(&mapped, &fields, &call("read"));
+            assert_eq!(asked.last.next, Next::Forward);
+            assert!(asked.removes(name), "{name}");
+            assert_eq!(asked.exported("x-region"), None);
+        }
+    }
+    let text = json!({ "admission": { "paths": ["/mcp"] }, "auth": configured(&members) });
+    let capabilities = Capabilities { clock: true, ticks: true };
+    let plan = crate::plan(text.to_string().as_bytes(), &capabilities).expect("valid");
+    let head = Head::new(vec![(b":method", b"GET"), (b":path", b"/other"), (b"x_region", b"eu")]);
+    let (_, step) = plan.pipeline.request_head(&head, false, &mut World::default());
+    assert_eq!((step.next, step.edits), (Next::Forward, vec![Edit::Remove(b"x_region".to_vec())]));
+}
+
+#[test]
+fn a_header_that_has_a_meaning_is_no_claims() {
+    let named = |header: &str| {
+        issuer(&json!({ "claims_to_headers": [
+            { "claim": "ok", "header": "x-ok" },
+            { "claim": "a", "header": header },
+        ] }))
+    };
+    let reserved = [
+        "authorization",
+        "Authorization",
+        "cookie",
+        "host",
+        "connection",
+        "transfer-encoding",
+        "te",
+        "upgrade",
+        "content-length",
+        "content-type",
+        "mcp-session-id",
+        "Mcp-Name",
+        "x-mcp-principal",
+        "x-mcp-anything",
+        "x-api-key",
+        "x-forwarded-for",
+        "x-envoy-original-path",
+        "proxy-authorization",
+        "origin",
+        ":path",
+        "x_region",
+        "x region",
+        "",
+    ];
+    for header in reserved {
+        let error = refused(&named(header));
+        let expect = "auth.issuers[0].claims_to_headers[1].header: must be a header name";
+        assert!(error.starts_with(expect), "{header}: {error}");
+    }
+    let error = refused(&named("X-OK"));
+    assert_eq!(error, "auth.issuers[0].claims_to_headers[1].header: is set by another entry");
+    let error =
+        refused(&issuer(&json!({ "claims_to_headers": [{ "claim": "a..b", "header": "x-a" }] })));
+    assert!(error.starts_with("auth.issuers[0].claims_to_headers[0].claim: must be"), "{error}");
+    let mut renamed = named("key-of-the-team");
+    pipeline(&renamed);
+    renamed["api_key_header"] = "Key-Of-The-Team".into();
+    assert!(refused(&renamed).contains("claims_to_headers[1].header"));
+}
+
+#[test]
+fn the_upstream_gets_its_own_credentials_and_only_for_known_callers() {
+    let replace = json!({
+        "upstream_credentials": "replace",
+        "upstream_authorization": "Bearer planted-upstream",
+        "shadow": true,
+    });
+    let token = bearer(&json!({}));
+    let known = [("authorization", &*token), ("x-api-key", API_KEY)];
+    let unknown = [("authorization", "Bearer planted"), ("x-api-key", "planted")];
+    let replacing = pipeline(&replace);
+    for field in known {
+        let asked = ask(&replacing, &[field], &call("read"));
+        assert!(asked.removes("x-api-key"));
+        assert_eq!(asked.exported("authorization").as_deref(), Some("Bearer planted-upstream"));
+        // Removed first, then set.
+        let all: Vec<_> = asked.edits().collect();
+        let set = all.iter().position(
+            |edit| matches!(edit, Edit::Set(name, _) if name.as_str() == "authorization"),
+        );
+        let removed = all.iter().position(|edit| **edit == Edit::Remove(b"authorization".to_vec()));
+        assert!(removed < set, "{field:?}");
+    }
+    for field in unknown {
+        let asked = ask(&replacing, &[field], &call("read"));
+        assert_eq!(asked.last.next, Next::Forward);
+        assert!(asked.removes("x-api-key") && asked.removes("authorization"));
+        assert_eq!(asked.exported("authorization"), None);
+    }
+    let keeping = pipeline(&json!({ "upstream_credentials": "keep" }));
+    for field in known {
+        let asked = ask(&keeping, &[field], &call("read"));
+        assert!(!asked.removes("authorization") && !asked.removes("x-api-key"));
+    }
+}
+
+#[test]
+fn the_upstreams_credentials_are_asked_for_with_replace_alone_and_never_shown() {
+    let members = |policy: &str, value: Option<&str>| json!({ "upstream_credentials": policy, "upstream_authorization": value });
+    let cases = [
+        (members("replace", None), "auth.upstream_authorization: is required"),
+        (
+            members("strip", Some("Bearer planted")),
+            "auth.upstream_authorization: goes upstream only",
+        ),
+        (
+            members("keep", Some("Bearer planted")),
+            "auth.upstream_authorization: goes upstream only",
+        ),
+        (
+            members("replace", Some("Bearer planted\n")),
+            "auth.upstream_authorization: must be the value",
+        ),
+        (members("replace", Some("")), "auth.upstream_authorization: must be the value"),
+    ];
+    for (members, expect) in cases {
+        let error = refused(&members);
+        assert!(error.starts_with(expect) && !error.contains("planted"), "{error}");
+    }
+    let debug = format!("{:?}", pipeline(&members("replace", Some("Bearer planted"))));
+    assert!(!debug.contains("planted"), "{debug}");
+}
+
+#[test]
+fn the_agent_is_who_acts_else_the_client() {
+    let default = pipeline(&json!({}));
+    let chosen = pipeline(&issuer(&json!({ "agent_claim": "app.name" })));
+    let cases = [
+        (&default, json!({}), Some("agent")),
+        (&default, json!({ "azp": "party" }), Some("agent")),
+        (&default, json!({ "act": { "sub": "robot" } }), Some("robot")),
+        (&default, json!({ "act": { "sub": "robot", "act": { "sub": "first" } } }), Some("robot")),
+        (&default, json!({ "act": { "sub": "" } }), Some("agent")),
+        (&default, json!({ "act": { "sub": 7 } }), Some("agent")),
+        (&default, json!({ "act": "robot" }), Some("agent")),
+        (&chosen, json!({ "act": { "sub": "robot" }, "app": { "name": "app" } }), Some("app")),
+        (&chosen, json!({ "act": { "sub": "robot" } }), None),
+    ];
+    for (pipeline, claims, agent) in cases {
+        let asked = ask(pipeline, &[("authorization", &bearer(&claims))], &call("read"));
+        assert_eq!(asked.exported("x-mcp-agent").as_deref(), agent, "{claims}");
+    }
+    // Who acts changes nothing about whose request it is.
+    let principal = |claims: &Value| {
+        ask(&default, &[("authorization", &bearer(claims))], &call("read"))
+            .exported("x-mcp-principal")
+    };
+    assert_eq!(principal(&json!({})), principal(&json!({ "act": { "sub": "robot" } })));
 }

@@ -20,6 +20,12 @@ pub trait Filter {
         None
     }
 
+    /// Whether the filter's configuration makes it the owner of field `name` beyond
+    /// [`owned`](crate::owned): every inbound copy is removed, from every request.
+    fn owns(&self, _name: &[u8]) -> bool {
+        false
+    }
+
     /// Who calls, from the request's head alone. It is asked again once a call it awaits was
     /// answered, so it decides by what it has stored and changes nothing until it knows.
     ///

@@ -117,7 +117,7 @@ impl<F: Filter> Pipeline<F> {
             state: F::State::default(),
             patience: MAX_CALLS_PER_EXCHANGE,
         };
-        let edits = admission::strip(head);
+        let edits = admission::strip(head, |name| self.filter.owns(name));
         if let Some(reply) = self.filter.document(head) {
             return (exchange, Step { edits, next: Next::Reply(reply), report: None });
         }

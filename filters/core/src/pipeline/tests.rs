@@ -227,7 +227,7 @@ impl Response for Answer {
 }
 
 fn edit(stage: &'static str) -> Edit {
-    Edit::Set(stage, HeaderValue::from_static("1"))
+    Edit::Set(stage.into(), HeaderValue::from_static("1"))
 }
 
 fn removed(name: &str) -> Edit {
@@ -390,6 +390,7 @@ fn what_is_not_admitted_reaches_no_filter() {
             method: "none",
             tool: None,
             outcome: Outcome::Refused(Reason::MethodNotAllowed),
+            detail: None,
         })
     );
     // The host's own answer passes through the response stage as well.
@@ -732,8 +733,8 @@ fn a_browser_can_read_refusals_and_answers() {
     let edits = pipeline.answer(&mut exchange);
     let origin = HeaderValue::from_static("https://app.example");
     assert_eq!(edits.first(), Some(&edit("responded")));
-    assert!(edits.contains(&Edit::Set(allow, origin)));
-    assert!(edits.iter().any(|edit| matches!(edit, Edit::Set(name, _) if *name == expose)));
+    assert!(edits.contains(&Edit::Set(allow.into(), origin)));
+    assert!(edits.iter().any(|edit| matches!(edit, Edit::Set(name, _) if name.as_str() == expose)));
     // The upstream's own `Vary` stays.
     assert_eq!(edits.last(), Some(&Edit::Add("vary", HeaderValue::from_static("Origin"))));
     let (mut exchange, _) = pipeline.post(POST, LEGACY_CALL);
