@@ -92,7 +92,7 @@ class Gateways:
         config.replace_settings(PLUGIN, settings(url, learn(upstream)))
         config.copy_cluster("mcp_servers", name, [Endpoint(place.port or 80)])
         cluster = config.cluster(name)
-        del cluster["health_checks"]  # Envoy would wait for the first
+        cluster.pop("health_checks", None)  # Envoy would wait for the first
         [host] = config.connection_manager()["route_config"]["virtual_hosts"]
         host["routes"] = [{"match": {"prefix": "/"}, "route": {"cluster": name, "timeout": "0s"}}]
         [listener] = config.document["static_resources"]["listeners"]
@@ -108,7 +108,8 @@ class Gateways:
     def _edit(self, config: EnvoyConfig) -> None:
         config.set_module(PLUGIN, MODULE)
         # The listener that is there from the start only keeps the module loaded.
-        config.replace_settings(PLUGIN, settings("http://localhost/mcp", {"authorization_servers": ["http://localhost"]}))
+        unused = {"authorization_servers": ["http://localhost"]}
+        config.replace_settings(PLUGIN, settings("http://localhost/mcp", unused))
         for entry in config.connection_manager()["access_log"]:
             entry["typed_config"]["log_format"]["json_format"]["port"] = "%DOWNSTREAM_LOCAL_PORT%"
         config.document["node"] = {"id": "conformance", "cluster": "conformance"}
@@ -134,7 +135,8 @@ class Gateways:
         deadline = time.monotonic() + ACCEPT_SECONDS
         while not accepts(port):
             if time.monotonic() > deadline:
-                raise StartError(f"no listener after {ACCEPT_SECONDS:g} s; Envoy says:\n{self._envoy.log_text()[-2000:]}")
+                said = self._envoy.log_text()[-2000:]
+                raise StartError(f"no listener after {ACCEPT_SECONDS:g} s; Envoy says:\n{said}")
             time.sleep(POLL_SECONDS)
 
 
