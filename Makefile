@@ -40,7 +40,7 @@ test-modules: wasm ## the built modules in the harness, under both host profiles
 test-envoy: wasm setup ## the built modules in real Envoy, with real MCP servers and clients
 	@cd tests && ../.tools/venv/bin/python -m pytest
 
-conformance: wasm ## the official MCP conformance suite, direct and through Envoy with our filter
+conformance: wasm ## the official MCP conformance suite, direct and through Envoy with our filters
 	@tests/setup.sh python
 	@tests/conformance/setup.sh
 	@cd tests && ../.tools/venv/bin/python -m conformance.run
