@@ -18,7 +18,7 @@ CLIENTS = REPOSITORY / "tests" / "clients"
 SERVERS = REPOSITORY / "tests" / "servers"
 
 
-class McpServer(Process):
+class Server(Process):
     """A server process that prints `listening on PORT`; a context manager."""
 
     def __init__(
@@ -33,6 +33,10 @@ class McpServer(Process):
             return self.port != 0 and accepts(self.port)
 
         self.wait_until(ready, START_SECONDS)
+
+
+class McpServer(Server):
+    """A server of MCP."""
 
     @property
     def url(self) -> str:
