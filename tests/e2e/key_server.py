@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,7 +22,7 @@ TOKEN_SECONDS = 300
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers instead of its keys."""
+    """An answer; by default one that is as it should be."""
 
     body: bytes
     status: int = 200
@@ -29,12 +32,27 @@ class Reply:
 class KeyServer:
     """Serves the keys of `issuer` at every path; a context manager."""
 
-    def __init__(self, issuer: str, audience: str, scope: str, *, delay: float = 0.0) -> None:
-        self._usual = {"iss": issuer, "aud": audience, "sub": "alice", "client_id": "e2e", "scope": scope}
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        scope: str,
+        *,
+        delay: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.tls = self._own_tls = tls
+        """The certificate it shows; without one it speaks plain HTTP."""
         self.delay = delay
         """Seconds it takes over each answer."""
-        self.trouble: Reply | None = None
+        self.reply: Callable[[bytes], Reply] = Reply
+        """What it answers, made of the key set."""
         self.requests = 0
+        self.names: set[str | None] = set()
+        """The hosts it was asked for by TLS."""
+        if tls is not None:
+            tls.sni_callback = lambda _connection, name, _context: self.names.add(name)
+        self._usual = {"iss": issuer, "aud": audience, "sub": "alice", "client_id": "e2e", "scope": scope}
         self._keys: dict[str, rsa.RSAPrivateKey] = {}
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
@@ -59,7 +77,7 @@ class KeyServer:
             def do_GET(self) -> None:
                 outer.requests += 1
                 time.sleep(outer.delay)
-                reply = outer.trouble or Reply(outer.document())
+                reply = outer.reply(outer.document())
                 try:
                     self.send_response(reply.status)
                     self.send_header("content-type", reply.content_type)
@@ -72,7 +90,13 @@ class KeyServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        class Listener(ThreadingHTTPServer):
+            def get_request(self) -> tuple[socket.socket, Any]:
+                connection, peer = super().get_request()
+                tls = outer.tls
+                return tls.wrap_socket(connection, server_side=True) if tls else connection, peer
+
+        self._server = Listener(("127.0.0.1", self._port), Handler)
         self._port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -82,6 +106,14 @@ class KeyServer:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+    def recover(self) -> None:
+        """Ends whatever trouble it is in."""
+        self.delay = 0.0
+        self.reply = Reply
+        self.tls = self._own_tls
+        if self._server is None:
+            self.start()
 
     def rotate(self, kid: str) -> None:
         """Adds a key; one of that name is replaced."""

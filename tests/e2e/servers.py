@@ -16,6 +16,8 @@ Argv = list[str | Path]
 LISTENING = re.compile(r"^listening on (\d+)$", re.MULTILINE)
 CLIENTS = REPOSITORY / "tests" / "clients"
 SERVERS = REPOSITORY / "tests" / "servers"
+OLD_PYTHON = REPOSITORY / ".tools" / "venv-mcp1" / "bin" / "python"
+"""With the last MCP client of the old line."""
 
 
 class Server(Process):
