@@ -35,7 +35,18 @@ async function newKeys() {
   return Promise.all(pairs);
 }
 
-const adapter = createMemoryAdapter();
+const memory = createMemoryAdapter();
+
+// Clients register for the scopes that they need first. Later they ask their user for more, and this server
+// leaves it to the user, so what they registered for is forgotten.
+function adapter(model) {
+  const storage = memory(model);
+  if (model === "Client") {
+    const upsert = storage.upsert.bind(storage);
+    storage.upsert = (id, { scope: _, ...client }, expiresIn) => upsert(id, client, expiresIn);
+  }
+  return storage;
+}
 
 function serveWith(issuer) {
   provider = new Provider(issuer, {
