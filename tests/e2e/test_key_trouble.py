@@ -52,8 +52,8 @@ class Site:
 
     def gateway(self, keys: KeyServer, port: int, **jwks: str) -> Envoy:
         servers = {"mcp_servers": self.server.port, "issuer": keys.port}
-        jwks = {"path": "/jwks.json", **jwks}
-        return protected(port, ISSUER, servers, jwks, authority=self.authority.certificate)
+        entry = {"jwks": {"service": "issuer", "path": "/jwks.json", **jwks}}
+        return protected(port, ISSUER, servers, entry, authority=self.authority.certificate)
 
 
 @pytest.fixture(scope="module")

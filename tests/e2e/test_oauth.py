@@ -24,6 +24,7 @@ from e2e.raw import Answer, TextHeader, post, send
 from e2e.servers import CLIENTS, OLD_PYTHON, McpServer
 
 TOUR_SECONDS = 40
+SHORT_SECONDS = 2
 
 Step = dict[str, Any]
 
@@ -48,7 +49,7 @@ def oauth(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) ->
     port = free_port()
     with AuthorizationServer(tmp_path_factory.mktemp("oauth"), resource(port)) as server:
         servers = {"mcp_servers": python_server.port, "issuer": server.port}
-        with protected(port, server.issuer, servers, {"cooldown": "1s"}) as gateway:
+        with protected(port, server.issuer, servers, {"clock_skew": "0s"}) as gateway:
             yield Oauth(gateway, server)
 
 
@@ -67,7 +68,13 @@ class Tourist:
     def tour(self, url: str, steps: list[Step], browser: Browser) -> tuple[list[str], list[dict[str, str]]]:
         """The text of each step, and what the client asked for each time its user had to log in."""
         interpreters = {"oauth_mcp2.py": sys.executable, "oauth_mcp1.py": str(OLD_PYTHON)}
-        argv = [interpreters.get(self.program, "node"), str(CLIENTS / self.program), url, self.mode, json.dumps(steps)]
+        argv = [
+            interpreters.get(self.program, "node"),
+            str(CLIENTS / self.program),
+            url,
+            self.mode,
+            json.dumps(steps),
+        ]
         asked: list[dict[str, str]] = []
         pipe = subprocess.PIPE
         with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as client:
@@ -125,6 +132,25 @@ def test_a_client_logs_in_and_calls(tourist: Tourist, oauth: Oauth) -> None:
         assert "authorization" not in headers
 
 
+@pytest.mark.parametrize("tourist", [TOURISTS[0], TOURISTS[3]], ids=str)
+def test_a_client_whose_token_expires_gets_another_by_itself(tourist: Tourist, oauth: Oauth) -> None:
+    wait: Step = {"tool": "count", "arguments": {"to": 1, "pause_ms": (SHORT_SECONDS + 1) * 1000}}
+    refreshed = oauth.server.grants("refresh_token")
+    with oauth.server.issuing(lifetime=SHORT_SECONDS):
+        texts, asked = tourist.tour(oauth.gateway.url, [WHO, wait, WHO], Browser("alice"))
+    assert len(asked) == 1, "the user logs in once"
+    assert oauth.server.grants("refresh_token") > refreshed
+    before, after = seen_upstream(texts[0]), seen_upstream(texts[2])
+    assert before["x-mcp-principal"] == after["x-mcp-principal"]
+
+
+def test_an_opaque_token_is_refused_where_its_issuer_is_not_asked(oauth: Oauth) -> None:
+    with oauth.server.issuing(format="opaque"):
+        token = oauth.server.token()
+    assert oauth.server.introspect(token)["active"] is True
+    assert oauth.call("add", {"a": 1, "b": 2}, token).status == 401
+
+
 def test_nobody_is_told_where_to_log_in(oauth: Oauth) -> None:
     answer = oauth.call("add", {"a": 1, "b": 2}, None)
     assert answer.status == 401
@@ -152,8 +178,9 @@ def test_a_browser_reads_the_challenge_from_the_page_it_trusts(oauth: Oauth) -> 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_a_program_calls_with_its_own_token(algorithm: str, oauth: Oauth) -> None:
-    oauth.server.change(algorithm=algorithm)
-    answer = oauth.call("request_headers", {}, oauth.server.token("mcp:read"), ("x-mcp-tenant", "forged"))
+    with oauth.server.issuing(algorithm=algorithm):
+        token = oauth.server.token("mcp:read")
+    answer = oauth.call("request_headers", {}, token, ("x-mcp-tenant", "forged"))
     seen = seen_upstream(answer.json()["result"]["content"][0]["text"])
     assert seen["x-mcp-agent"] == "machine"
     assert seen["x-mcp-tenant"] == "acme"
@@ -180,7 +207,7 @@ def test_what_the_authorization_server_did_not_sign_is_refused(oauth: Oauth) -> 
 
 def test_other_paths_reach_nobody(oauth: Oauth) -> None:
     """Not even with a token: the route is the endpoint's alone."""
+    gateway, paths = oauth.gateway, ("/", "/mcp/", "/mcp/more", "/health")
     bearer = ("authorization", f"Bearer {oauth.server.token()}")
-    for path in ("/", "/mcp/more", "/health"):
-        assert send(oauth.gateway.port, "GET", path=path).status == 401
-        assert send(oauth.gateway.port, "GET", [bearer], path=path).status in (404, 405)
+    assert [send(gateway.port, "GET", path=path).status for path in paths] == [401] * len(paths)
+    assert [send(gateway.port, "GET", [bearer], path=path).status for path in paths] == [404] * len(paths)

@@ -1,7 +1,8 @@
 // A real OAuth authorization server (oidc-provider) on loopback: it registers clients, lets anybody log in
 // under any name, and issues tokens for one MCP resource.
 //
-// Usage: authorization_server.mjs PORT RESOURCE SCOPE...   It prints `listening on PORT`; port 0 picks one.
+// Usage: authorization_server.mjs PORT RESOURCE SCOPE...   It prints `listening on PORT`; port 0 picks one. Later
+// it prints `granted GRANT_TYPE` for every token it issues.
 //
 // What a test changes while it runs, by a POST of JSON to /control:
 //   {"keys": "added"}      new signing keys; the old ones stay published beside them
@@ -88,6 +89,7 @@ function serveWith(issuer) {
     extraTokenClaims: () => ({ org: { id: "acme" } }),
     findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
   });
+  provider.on("grant.success", ({ oidc }) => console.log(`granted ${oidc.params.grant_type}`));
   provider.on("server_error", (_context, error) => console.error(error));
 }
 
