@@ -14,7 +14,7 @@ from e2e.authorization_server import AuthorizationServer
 from e2e.envoy import Envoy
 from e2e.messages import call, call_headers
 from e2e.process import free_port
-from e2e.protected import protected, resource
+from e2e.protected import Issuer, protected, resource
 from e2e.raw import Connection
 from e2e.servers import McpServer
 
@@ -34,10 +34,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthorizationSe
 
 @pytest.fixture(scope="module")
 def gateway(server: AuthorizationServer, python_server: McpServer) -> Iterator[Envoy]:
-    servers = {"mcp_servers": python_server.port, "issuer": server.port}
     port = int(server.resource.rsplit(":", 1)[1].removesuffix("/mcp"))
-    entry = {"jwks": {"service": "issuer", "cooldown": "1s"}}
-    with protected(port, server.issuer, servers, entry, concurrency=2) as envoy:
+    issuer = Issuer(server.issuer, server.port, {"cooldown": "1s"})
+    with protected(port, python_server.port, [issuer], concurrency=2) as envoy:
         yield envoy
 
 

@@ -1,6 +1,7 @@
 """Issuers whose key server is in trouble: nobody is locked out who need not be, and nobody let in.
 
-The gateway asks for the keys by TLS, as the shipped auth.yaml has it.
+The gateway asks for the keys by TLS, as the shipped auth.yaml has it. It takes the tokens of many issuers, one
+for each test, so it also shows that the trouble of one is not that of another.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 
 import pytest
 
@@ -20,55 +21,120 @@ from e2e.envoy import Envoy
 from e2e.key_server import KeyServer, Reply
 from e2e.messages import call, call_headers
 from e2e.process import free_port
-from e2e.protected import protected, resource
+from e2e.protected import Issuer, cluster_of, protected, resource
 from e2e.raw import Answer, TextHeader, post
 from e2e.servers import McpServer
 
 HOST = "login.example.com"
-"""As auth.yaml has it."""
-ISSUER = f"https://{HOST}"
-IMPATIENT = {"timeout": "1s", "refresh": "1s", "cooldown": "1s"}
+"""The name in the certificate that auth.yaml wants to see."""
+IMPATIENT = {"path": "/jwks.json", "timeout": "1s", "refresh": "1s", "cooldown": "1s"}
+COOLDOWN = 3
+PATIENT = {"path": "/jwks.json", "cooldown": f"{COOLDOWN}s"}
 SLOW_SECONDS = 1.5
 STALE_SECONDS = 2.2
 """Long enough for a refresh to fail."""
 RECOVERY_SECONDS = 10.0
 """Longer than the filter waits after the few failures that a test provokes."""
 STRANGERS = 1000
-COOLDOWN = 3
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """Who makes certificates, and whom the gateway trusts."""
+
+    trusted: Authority
+    impostor: Authority
+
+
+def down(keys: KeyServer, _: Authorities) -> None:
+    keys.stop()
+
+
+def slow(keys: KeyServer, _: Authorities) -> None:
+    keys.delay = SLOW_SECONDS
+
+
+def error(keys: KeyServer, _: Authorities) -> None:
+    keys.reply = lambda document: Reply(document, status=500)
+
+
+def html(keys: KeyServer, _: Authorities) -> None:
+    keys.reply = lambda _: Reply(b"<html>Log in to this network</html>", content_type="text/html")
+
+
+def megabyte(keys: KeyServer, _: Authorities) -> None:
+    keys.reply = lambda document: Reply(document + b" " * (1 << 20))
+
+
+def impostor(keys: KeyServer, authorities: Authorities) -> None:
+    keys.tls = authorities.impostor.server(HOST)
+
+
+def neighbour(keys: KeyServer, authorities: Authorities) -> None:
+    keys.tls = authorities.trusted.server("other.example.com")
+
+
+TROUBLES: dict[str, Callable[[KeyServer, Authorities], None]] = {
+    begin.__name__: begin for begin in (down, slow, error, html, megabyte, impostor, neighbour)
+}
+
+
+class Party:
+    """An issuer, and those who call with its tokens."""
+
+    def __init__(self, name: str, port: int, certificate: Authority) -> None:
+        self.url = f"https://{name}.example.com"
+        self.keys = KeyServer(self.url, resource(port), "mcp:read", tls=certificate.server(HOST))
+        self._port = port
+
+    def call(self, signer: str = "first", kid: str | None = None) -> Answer:
+        """With a token that nobody can have verified before."""
+        return self.present(self.keys.bearer(signer, kid, jti=str(uuid.uuid4())))
+
+    def present(self, bearer: TextHeader) -> Answer:
+        return post(self._port, call("add", {"a": 1, "b": 2}), [*call_headers("add"), bearer])
+
+    def await_pass(self, signer: str = "first") -> None:
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while (answer := self.call(signer)).status != 200:
+            assert time.monotonic() < deadline, f"still {answer.status} {answer.body!r}"
+            time.sleep(0.1)
 
 
 @dataclass(frozen=True)
 class Site:
-    """What the gateways here have in common."""
+    """The gateway, and the parties by the names of their tests."""
 
-    server: McpServer
-    authority: Authority
-    impostor: Authority
-    """Nobody trusts it."""
+    gateway: Envoy
+    authorities: Authorities
+    parties: dict[str, Party]
 
-    def issuer(self, port: int) -> KeyServer:
-        """With tokens for the gateway that will be on `port`."""
-        return KeyServer(ISSUER, resource(port), "mcp:read", tls=self.authority.server(HOST))
-
-    def gateway(self, keys: KeyServer, port: int, **jwks: str) -> Envoy:
-        servers = {"mcp_servers": self.server.port, "issuer": keys.port}
-        entry = {"jwks": {"service": "issuer", "path": "/jwks.json", **jwks}}
-        return protected(port, ISSUER, servers, entry, authority=self.authority.certificate)
+    def asked(self, name: str) -> int:
+        """How often the gateway tried to ask for that party's keys."""
+        cluster = cluster_of(list(self.parties).index(name))
+        return self.gateway.stats(f"^cluster.{cluster}.upstream_cx_total$").popitem()[1]
 
 
 @pytest.fixture(scope="module")
-def site(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Each trouble is there before the gateway is."""
     directory = tmp_path_factory.mktemp("certificates")
-    return Site(python_server, Authority(directory), Authority(directory, "impostor"))
-
-
-def ask(envoy: Envoy, bearer: TextHeader) -> Answer:
-    return post(envoy.port, call("add", {"a": 1, "b": 2}), [*call_headers("add"), bearer])
-
-
-def fresh(keys: KeyServer, signer: str = "first") -> TextHeader:
-    """A token that nobody can have verified before."""
-    return keys.bearer(signer, jti=str(uuid.uuid4()))
+    authorities = Authorities(Authority(directory), Authority(directory, "impostor"))
+    port = free_port()
+    with ExitStack() as stack:
+        names = [*TROUBLES, "wrong", "other", "strangers"]
+        parties = {name: Party(name, port, authorities.trusted) for name in names}
+        for party in parties.values():
+            stack.enter_context(party.keys)
+        for name, begin in TROUBLES.items():
+            begin(parties[name].keys, authorities)
+        issuers = [
+            Issuer(party.url, party.keys.port, PATIENT if name == "strangers" else IMPATIENT)
+            for name, party in parties.items()
+        ]
+        trusted = authorities.trusted.certificate
+        gateway = stack.enter_context(protected(port, python_server.port, issuers, authority=trusted))
+        yield Site(gateway, authorities, parties)
 
 
 def assert_unavailable(answer: Answer) -> None:
@@ -77,108 +143,65 @@ def assert_unavailable(answer: Answer) -> None:
     assert answer.headers["www-authenticate"] is None, "nothing is wrong with the token"
 
 
-def await_pass(envoy: Envoy, keys: KeyServer, signer: str = "first") -> None:
-    deadline = time.monotonic() + RECOVERY_SECONDS
-    while (answer := ask(envoy, fresh(keys, signer))).status != 200:
-        assert time.monotonic() < deadline, f"still {answer.status} {answer.body!r}"
-        time.sleep(0.1)
+def suffer(site: Site, name: str) -> None:
+    """Trouble from the start, and once more when there are keys."""
+    party, keys = site.parties[name], site.parties[name].keys
+    assert_unavailable(party.call())
+    keys.recover()
+    party.await_pass()
 
-
-def down(_: Site, keys: KeyServer) -> None:
-    keys.stop()
-
-
-def slow(_: Site, keys: KeyServer) -> None:
-    keys.delay = SLOW_SECONDS
-
-
-def error(_: Site, keys: KeyServer) -> None:
-    keys.reply = lambda document: Reply(document, status=500)
-
-
-def html(_: Site, keys: KeyServer) -> None:
-    keys.reply = lambda _: Reply(b"<html>Log in to this network</html>", content_type="text/html")
-
-
-def megabyte(_: Site, keys: KeyServer) -> None:
-    keys.reply = lambda document: Reply(document + b" " * (1 << 20))
-
-
-def impostor(site: Site, keys: KeyServer) -> None:
-    keys.tls = site.impostor.server(HOST)
-
-
-def neighbour(site: Site, keys: KeyServer) -> None:
-    keys.tls = site.authority.server("other.example.com")
-
-
-TROUBLES = [down, slow, error, html, megabyte, impostor, neighbour]
-
-Begin = Callable[[Site, KeyServer], None]
-
-
-def suffer(site: Site, begin: Begin) -> None:
-    """Trouble from the start, then trouble that comes later."""
-    port = free_port()
-    with site.issuer(port) as keys:
-        begin(site, keys)
-        with site.gateway(keys, port, **IMPATIENT) as envoy:
-            assert_unavailable(ask(envoy, fresh(keys)))
-            keys.recover()
-            await_pass(envoy, keys)
-
-            begin(site, keys)
-            keys.rotate("second")
-            asked = envoy.stats("^cluster.issuer.upstream_cx_total$")
-            deadline = time.monotonic() + STALE_SECONDS
-            while time.monotonic() < deadline:
-                assert ask(envoy, fresh(keys)).status == 200, "keys that were there stay in use"
-                time.sleep(0.05)
-            assert envoy.stats("^cluster.issuer.upstream_cx_total$") != asked, "none was asked for anew"
-            assert_unavailable(ask(envoy, fresh(keys, "second")))
-            keys.recover()
-            await_pass(envoy, keys, "second")
+    TROUBLES[name](keys, site.authorities)
+    keys.rotate("second")
+    asked = site.asked(name)
+    deadline = time.monotonic() + STALE_SECONDS
+    while time.monotonic() < deadline:
+        assert party.call().status == 200, "keys that were there stay in use"
+        time.sleep(0.05)
+    assert site.asked(name) > asked, "none was asked for anew"
+    assert_unavailable(party.call("second"))
+    keys.recover()
+    party.await_pass("second")
+    assert keys.names == {HOST}, "whom the gateway asks for by TLS"
 
 
 @pytest.fixture(scope="module")
-def suffered(site: Site) -> Iterator[dict[Begin, Future[None]]]:
+def suffered(site: Site) -> Iterator[dict[str, Future[None]]]:
     """All troubles at the same time, since they are spent waiting."""
     with ThreadPoolExecutor(len(TROUBLES)) as pool:
-        yield {begin: pool.submit(suffer, site, begin) for begin in TROUBLES}
+        yield {name: pool.submit(suffer, site, name) for name in TROUBLES}
 
 
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda begin: begin.__name__)
-def test_trouble_passes(trouble: Begin, suffered: dict[Begin, Future[None]]) -> None:
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_trouble_passes(trouble: str, suffered: dict[str, Future[None]]) -> None:
     """503 while there are no keys, the old keys while there are no others, and then all is well."""
     suffered[trouble].result()
 
 
 def test_with_wrong_keys_tokens_are_wrong(site: Site) -> None:
-    port = free_port()
-    with site.issuer(port) as keys, site.issuer(port) as other:
-        keys.reply = lambda _: Reply(other.document())
-        with site.gateway(keys, port, **IMPATIENT) as envoy:
-            await_pass(envoy, other)
-            answer = ask(envoy, fresh(keys))
-            assert answer.status == 401
-            assert 'error="invalid_token"' in answer.headers["www-authenticate"]
-            keys.recover()
-            await_pass(envoy, keys)
-            assert ask(envoy, fresh(other)).status == 401
-            assert keys.names == {HOST}, "who it asks for, by TLS"
+    """There are keys, so it is the token that is refused; they have the name of the right one."""
+    party, other = site.parties["wrong"], site.parties["other"].keys
+    party.await_pass()
+    party.keys.reply = lambda _: Reply(other.document())
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while (answer := party.call()).status == 200:
+        assert time.monotonic() < deadline, "the keys are due each second"
+        time.sleep(0.1)
+    assert answer.status == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+    party.keys.recover()
+    party.await_pass()
 
 
 def test_a_thousand_unknown_keys_cause_one_fetch(site: Site) -> None:
     """The tokens are signed by the right key, but under names that it does not have."""
-    port = free_port()
-    with site.issuer(port) as keys, site.gateway(keys, port, cooldown=f"{COOLDOWN}s") as envoy:
-        await_pass(envoy, keys)
-        bearers = [keys.bearer(kid=str(uuid.uuid4())) for _ in range(STRANGERS)]
-        time.sleep(COOLDOWN)
-        before, started = keys.requests, time.monotonic()
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(partial(ask, envoy), bearers))
-        cooldowns = int((time.monotonic() - started) / (COOLDOWN - 1))  # it counts whole seconds
-        assert Counter(answer.status for answer in answers) == {401: STRANGERS}
-        assert before < keys.requests <= before + 1 + cooldowns
-        assert ask(envoy, fresh(keys)).status == 200
+    party = site.parties["strangers"]
+    party.await_pass()
+    bearers = [party.keys.bearer(kid=str(uuid.uuid4())) for _ in range(STRANGERS)]
+    time.sleep(COOLDOWN)
+    before, started = party.keys.requests, time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(party.present, bearers))
+    cooldowns = int((time.monotonic() - started) / (COOLDOWN - 1))  # it counts whole seconds
+    assert Counter(answer.status for answer in answers) == {401: STRANGERS}
+    assert before < party.keys.requests <= before + 1 + cooldowns
+    party.await_pass()

@@ -19,7 +19,7 @@ from e2e.browser import Browser
 from e2e.envoy import Envoy
 from e2e.messages import call, call_headers
 from e2e.process import free_port
-from e2e.protected import protected, resource
+from e2e.protected import Issuer, protected, resource
 from e2e.raw import Answer, TextHeader, post, send
 from e2e.servers import CLIENTS, OLD_PYTHON, McpServer
 
@@ -48,8 +48,7 @@ class Oauth:
 def oauth(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oauth]:
     port = free_port()
     with AuthorizationServer(tmp_path_factory.mktemp("oauth"), resource(port)) as server:
-        servers = {"mcp_servers": python_server.port, "issuer": server.port}
-        with protected(port, server.issuer, servers, {"clock_skew": "0s"}) as gateway:
+        with protected(port, python_server.port, [Issuer(server.issuer, server.port)]) as gateway:
             yield Oauth(gateway, server)
 
 
