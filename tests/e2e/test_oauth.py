@@ -210,3 +210,15 @@ def test_other_paths_reach_nobody(oauth: Oauth) -> None:
     bearer = ("authorization", f"Bearer {oauth.server.token()}")
     assert [send(gateway.port, "GET", path=path).status for path in paths] == [401] * len(paths)
     assert [send(gateway.port, "GET", [bearer], path=path).status for path in paths] == [404] * len(paths)
+
+
+def test_tokens_stay_out_of_the_logs(oauth: Oauth) -> None:
+    good = oauth.server.token()
+    planted = [good, good[:-8] + "plantedA", "planted-token"]
+    statuses = [oauth.call("add", {"a": 1, "b": 2}, token).status for token in planted]
+    assert statuses == [200, 401, 401]
+    logs = oauth.gateway.log_text() + str(oauth.gateway.settled_log())
+    assert '"reason":"unauthorized"' in logs
+    for token in planted:
+        assert token not in logs
+    assert good.split(".")[1] not in logs, "nor what it says"
