@@ -43,7 +43,7 @@ class KeyServer:
     ) -> None:
         self.tls = self._own_tls = tls
         """The certificate it shows; without one it speaks plain HTTP."""
-        self.delay = delay
+        self.delay = self._own_delay = delay
         """Seconds it takes over each answer."""
         self.reply: Callable[[bytes], Reply] = Reply
         """What it answers, made of the key set."""
@@ -109,7 +109,7 @@ class KeyServer:
 
     def recover(self) -> None:
         """Ends whatever trouble it is in."""
-        self.delay = 0.0
+        self.delay = self._own_delay
         self.reply = Reply
         self.tls = self._own_tls
         if self._server is None:
@@ -124,7 +124,7 @@ class KeyServer:
         public = jwt.algorithms.RSAAlgorithm.to_jwk
         keys = [
             json.loads(public(key.public_key())) | {"kid": kid, "alg": "RS256"}
-            for kid, key in self._keys.items()
+            for kid, key in list(self._keys.items())
         ]
         return json.dumps({"keys": keys}).encode()
 

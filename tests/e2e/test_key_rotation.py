@@ -19,7 +19,8 @@ from e2e.raw import Connection
 from e2e.servers import McpServer
 
 WORKERS = 12
-CALLS = 20
+CALLS = 10
+USE_SECONDS = 10.0
 COOLDOWN_SECONDS = 1.1
 """Least time between two fetches, as configured, and a little."""
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
@@ -40,60 +41,68 @@ def gateway(server: AuthorizationServer, python_server: McpServer) -> Iterator[E
         yield envoy
 
 
-class Worker:
-    """A client that makes one call after the other on one connection."""
-
-    def __init__(self, gateway: Envoy) -> None:
-        self._connection = Connection(gateway.port)
-
-    def call(self, token: str) -> int:
-        """The status."""
-        headers = [*call_headers("add"), ("authorization", f"Bearer {token}")]
-        self._connection.post(call("add", {"a": 1, "b": 2}), headers)
-        return self._connection.answer().status
+def call_once(connection: Connection, token: str) -> int:
+    """The status of a call."""
+    headers = [*call_headers("add"), ("authorization", f"Bearer {token}")]
+    connection.post(call("add", {"a": 1, "b": 2}), headers)
+    return connection.answer().status
 
 
 def test_while_the_old_keys_stay_published_no_call_fails(gateway: Envoy, server: AuthorizationServer) -> None:
     tokens = [server.token()]
+    used: list[str] = []
     done = threading.Event()
 
     def load(_: int) -> Counter[int]:
-        worker, statuses = Worker(gateway), Counter[int]()
-        while not done.is_set():
-            statuses[worker.call(tokens[-1])] += 1
+        statuses = Counter[int]()
+        with Connection(gateway.port) as connection:
+            while not done.is_set():
+                token = tokens[-1]
+                statuses[call_once(connection, token)] += 1
+                used.append(token)
         return statuses
+
+    def await_use() -> None:
+        """Until the newest token is in everybody's hands."""
+        deadline = time.monotonic() + USE_SECONDS
+        while used.count(tokens[-1]) < WORKERS * CALLS and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         loads = pool.map(load, range(WORKERS))
-        for algorithm in ALGORITHMS:
-            time.sleep(COOLDOWN_SECONDS)
-            server.change(keys="added", algorithm=algorithm)
-            tokens.append(server.token())
-        time.sleep(0.3)
-        done.set()
-    statuses = sum(loads, Counter[int]())
+        try:
+            for algorithm in ALGORITHMS:
+                await_use()
+                time.sleep(COOLDOWN_SECONDS)
+                server.change(keys="added", algorithm=algorithm)
+                tokens.append(server.token())
+            await_use()
+        finally:
+            done.set()
+        statuses = sum(loads, Counter[int]())
     assert set(statuses) == {200}, statuses
-    assert statuses[200] > WORKERS * CALLS
-    assert [Worker(gateway).call(token) for token in tokens] == [200] * len(tokens), "all are published still"
+    assert min(Counter(used)[token] for token in tokens) >= WORKERS * CALLS
+    with Connection(gateway.port) as connection:
+        assert {call_once(connection, token) for token in tokens} == {200}, "all are published still"
 
 
 def test_a_new_key_alone_is_fetched_before_any_call_fails(
     gateway: Envoy, server: AuthorizationServer
 ) -> None:
     """All workers come at once with a key that the gateway has yet to learn of."""
+
+    def calls(token: str) -> Counter[int]:
+        with Connection(gateway.port) as connection:
+            return Counter(call_once(connection, token) for _ in range(CALLS))
+
+    old = server.token()
     with ThreadPoolExecutor(WORKERS) as pool:
-        old = server.token()
         for algorithm in ALGORITHMS:
             time.sleep(COOLDOWN_SECONDS)
             server.change(keys="replaced", algorithm=algorithm)
             token = server.token()
-            rounds = pool.map(lambda _: calls(gateway, token), range(WORKERS))
-            statuses = sum(rounds, Counter[int]())
+            statuses = sum(pool.map(calls, [token] * WORKERS), Counter[int]())
             assert statuses == {200: WORKERS * CALLS}
-            assert Worker(gateway).call(old) == 401, "its key is gone"
+            with Connection(gateway.port) as connection:
+                assert call_once(connection, old) == 401, "its key is gone"
             old = token
-
-
-def calls(gateway: Envoy, token: str) -> Counter[int]:
-    worker = Worker(gateway)
-    return Counter(worker.call(token) for _ in range(CALLS))
