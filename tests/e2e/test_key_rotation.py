@@ -15,7 +15,7 @@ from e2e.envoy import Envoy
 from e2e.messages import call, call_headers
 from e2e.process import free_port
 from e2e.protected import Issuer, protected, resource
-from e2e.raw import Connection
+from e2e.raw import post
 from e2e.servers import McpServer
 
 WORKERS = 12
@@ -41,11 +41,10 @@ def gateway(server: AuthorizationServer, python_server: McpServer) -> Iterator[E
         yield envoy
 
 
-def call_once(connection: Connection, token: str) -> int:
-    """The status of a call."""
+def status(gateway: Envoy, token: str) -> int:
+    """Of one call."""
     headers = [*call_headers("add"), ("authorization", f"Bearer {token}")]
-    connection.post(call("add", {"a": 1, "b": 2}), headers)
-    return connection.answer().status
+    return post(gateway.port, call("add", {"a": 1, "b": 2}), headers).status
 
 
 def test_while_the_old_keys_stay_published_no_call_fails(gateway: Envoy, server: AuthorizationServer) -> None:
@@ -55,11 +54,10 @@ def test_while_the_old_keys_stay_published_no_call_fails(gateway: Envoy, server:
 
     def load(_: int) -> Counter[int]:
         statuses = Counter[int]()
-        with Connection(gateway.port) as connection:
-            while not done.is_set():
-                token = tokens[-1]
-                statuses[call_once(connection, token)] += 1
-                used.append(token)
+        while not done.is_set():
+            token = tokens[-1]
+            statuses[status(gateway, token)] += 1
+            used.append(token)
         return statuses
 
     def await_use() -> None:
@@ -82,8 +80,7 @@ def test_while_the_old_keys_stay_published_no_call_fails(gateway: Envoy, server:
         statuses = sum(loads, Counter[int]())
     assert set(statuses) == {200}, statuses
     assert min(Counter(used)[token] for token in tokens) >= WORKERS * CALLS
-    with Connection(gateway.port) as connection:
-        assert {call_once(connection, token) for token in tokens} == {200}, "all are published still"
+    assert {status(gateway, token) for token in tokens} == {200}, "all are published still"
 
 
 def test_a_new_key_alone_is_fetched_before_any_call_fails(
@@ -92,8 +89,7 @@ def test_a_new_key_alone_is_fetched_before_any_call_fails(
     """All workers come at once with a key that the gateway has yet to learn of."""
 
     def calls(token: str) -> Counter[int]:
-        with Connection(gateway.port) as connection:
-            return Counter(call_once(connection, token) for _ in range(CALLS))
+        return Counter(status(gateway, token) for _ in range(CALLS))
 
     old = server.token()
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -103,6 +99,5 @@ def test_a_new_key_alone_is_fetched_before_any_call_fails(
             token = server.token()
             statuses = sum(pool.map(calls, [token] * WORKERS), Counter[int]())
             assert statuses == {200: WORKERS * CALLS}
-            with Connection(gateway.port) as connection:
-                assert call_once(connection, old) == 401, "its key is gone"
+            assert status(gateway, old) == 401, "its key is gone"
             old = token
