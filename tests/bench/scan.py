@@ -19,6 +19,6 @@ def measure(target: Path, sizes: Sequence[int], rounds: int) -> dict[tuple[str, 
     """
     with ExitStack() as stack:
         loaded = engines.load(PACKAGE, target, stack)
-        runs = {(engine, size): load(body(size)) for engine, load in loaded.items() for size in sizes}
-        seconds = engines.seconds_each(runs, rounds)
-    return {(engine, size): Figure.of([size / value for value in seconds[engine, size]]) for engine, size in runs}
+        works = {(engine, size): load(body(size)) for engine, load in loaded.items() for size in sizes}
+        seconds = engines.seconds_each(works, rounds)
+    return {(engine, size): Figure.of([size / value for value in seconds[engine, size]]) for engine, size in works}

@@ -23,13 +23,13 @@ def measure(target: Path, rounds: int) -> dict[tuple[str, str], Figure]:
     signed = {algorithm: issuer.token(algorithm) for algorithm in ALGORITHMS}
     with ExitStack() as stack:
         loaded = engines.load(PACKAGE, target, stack)
-        runs = {}
+        works = {}
         for engine, load in loaded.items():
             for algorithm, token in signed.items():
-                if load(_input(issuer, tampered(token)))(1):
+                if load(_input(issuer, tampered(token))).run(1):
                     raise EngineError(f"{engine} accepts a tampered {algorithm} token")
-                runs[engine, algorithm] = load(_input(issuer, token))
-        seconds = engines.seconds_each(runs, rounds)
+                works[engine, algorithm] = load(_input(issuer, token))
+        seconds = engines.seconds_each(works, rounds)
     return {key: Figure.of([value * 1e6 for value in values]) for key, values in seconds.items()}
 
 
