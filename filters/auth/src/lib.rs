@@ -12,8 +12,6 @@ mod issuer;
 mod json;
 pub mod keys;
 pub mod metadata;
-#[cfg(test)]
-mod rfc_keys;
 pub mod rules;
 pub mod scope;
 pub mod token;

@@ -1,9 +1,9 @@
 //! The boundary to the gateway: everything that knows proxy-wasm is here, and nothing else is.
 //!
 //! `abi` declares the raw host calls and holds the only `unsafe`; `probe` asks once what the host
-//! can do; `stream` feeds the pipeline and carries out what it returns; `shell` configures and ticks;
-//! `watchdog` gives up requests
-//! whose body never comes; `telemetry` counts and logs.
+//! can do; `signature` lets it judge signatures; `stream` feeds the pipeline and carries out what it
+//! returns; `shell` configures and ticks; `watchdog` gives up requests whose body never comes;
+//! `telemetry` counts and logs.
 
 mod abi;
 mod answer;
@@ -12,8 +12,10 @@ mod environment;
 mod pairs;
 mod probe;
 mod shell;
+mod signature;
 mod stream;
 mod telemetry;
 mod watchdog;
 
 pub use shell::{Module, start};
+pub use signature::verify_signature;
