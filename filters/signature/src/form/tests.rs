@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic: that is how it fails")]
+
 use mcp_rfc_keys::{RfcKey, decode};
 
 use super::*;
