@@ -17,8 +17,6 @@ mod json;
 mod judge;
 pub mod keys;
 pub mod metadata;
-#[cfg(test)]
-mod rfc_keys;
 pub mod rules;
 pub mod scope;
 pub mod token;
