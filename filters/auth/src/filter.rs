@@ -13,15 +13,19 @@ use mcp_core::pipeline::{
 };
 use mcp_core::refusal::{Reason, Refusal, Reply};
 
-use crate::api_key::{ApiKeys, Identity};
+use crate::api_key::ApiKeys;
+use crate::caller::Known;
+use crate::certificate::{Mtls, Source};
 use crate::challenge::Challenger;
 use crate::config::UpstreamCredentials;
+use crate::introspection::{Opinion, TokenHash};
 use crate::issuer::{Issuer, Judgement};
 use crate::keys::source::Request;
 use crate::metadata::Documents;
+use crate::route::Route;
 use crate::rules::{Arguments, Rules, Subject, Verdict};
+use crate::token::Reject;
 use crate::token::cache::TokenCache;
-use crate::token::{Claims, Reject, Token};
 
 /// The configured filter.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub struct AuthFilter {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) api_keys: ApiKeys,
     pub(crate) api_key_header: String,
+    pub(crate) mtls: Option<Mtls>,
     pub(crate) challenger: Challenger,
     pub(crate) documents: Documents,
     pub(crate) rules: Rules,
@@ -36,14 +41,22 @@ pub struct AuthFilter {
     pub(crate) export_key: HashKey,
     pub(crate) cache_ttl: Duration,
     /// Made with the first request, since its hash key is random.
-    pub(crate) verified: OnceCell<RefCell<TokenCache<Caller>>>,
+    pub(crate) verified: OnceCell<RefCell<TokenCache<Known>>>,
 }
 
-/// Which issuer was asked for which document.
+/// Which issuer was asked for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     issuer: usize,
-    request: Request,
+    question: Question,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Question {
+    /// Its keys, or the document that locates them.
+    Keys(Request),
+    /// What it knows of a token.
+    Token(TokenHash),
 }
 
 /// Bytes of all verified tokens that are remembered.
@@ -67,14 +80,20 @@ impl Filter for AuthFilter {
         (): &mut (),
     ) -> Result<Identified<Ticket>, Refusal> {
         match self.credentials(head)? {
-            Credentials::None => return Err(self.challenger.no_credentials()),
+            Credentials::None => {
+                let certified = self.certified(head, environment)?;
+                *caller = certified.ok_or_else(|| self.challenger.no_credentials())?;
+            }
             Credentials::ApiKey(key) => {
                 let identity = self.api_keys.lookup(key);
-                *caller =
-                    identity.map(of_api_key).ok_or_else(|| self.invalid("unknown API key"))?;
+                let known = identity.map(Known::of_api_key);
+                *caller = known.ok_or_else(|| self.invalid("unknown API key"))?.caller;
             }
             Credentials::Bearer(bearer) => match self.verify(bearer, environment)? {
-                Verified::Known(known) => *caller = known,
+                Verified::Known(known) => {
+                    self.prove(&known, head, environment)?;
+                    *caller = known.caller;
+                }
                 Verified::Fetch(fetch) => return Ok(Identified::Fetch(fetch)),
                 Verified::Wait(topic) => return Ok(Identified::Wait(topic)),
             },
@@ -83,8 +102,14 @@ impl Filter for AuthFilter {
     }
 
     fn answered(&self, ticket: Ticket, answer: &HttpAnswer<'_>, environment: &mut dyn Environment) {
-        if let Some(issuer) = self.issuers.get(ticket.issuer) {
-            issuer.answered(&ticket.request, answer, environment);
+        let Some(issuer) = self.issuers.get(ticket.issuer) else { return };
+        match ticket.question {
+            Question::Keys(request) => issuer.answered(&request, answer, environment),
+            Question::Token(token) => {
+                if let Some(introspector) = issuer.introspector() {
+                    introspector.answered(token, answer, environment);
+                }
+            }
         }
     }
 
@@ -145,7 +170,7 @@ enum Credentials<'a> {
 }
 
 enum Verified {
-    Known(Caller),
+    Known(Known),
     Fetch(Fetch<Ticket>),
     Wait(Topic),
 }
@@ -179,26 +204,27 @@ impl AuthFilter {
         let generation =
             self.issuers.iter().fold(0_u64, |sum, issuer| sum.wrapping_add(issuer.generation()));
         let cache = self.cache(environment).ok_or_else(unavailable)?;
-        if let Some(caller) = cache.borrow_mut().get(bearer, generation, now) {
-            return Ok(Verified::Known(caller.clone()));
+        if let Some(known) = cache.borrow_mut().get(bearer, generation, now) {
+            return Ok(Verified::Known(known.clone()));
         }
-        let token = Token::parse(bearer).map_err(|reject| self.rejected(reject))?;
-        let named = token.issuer_hint();
-        let issuer = self.issuers.iter().position(|issuer| Some(issuer.name()) == named.as_deref());
-        let index = issuer.ok_or_else(|| self.rejected(Reject::Issuer))?;
+        let (index, token) = match Route::of(bearer, &self.issuers) {
+            Ok(Route::Keys(index, token)) => (index, token),
+            Ok(Route::Introspection(index)) => return self.introspect(index, bearer, now),
+            Err(reject) => return Err(self.rejected(reject)),
+        };
         let issuer = self.issuers.get(index).ok_or_else(unavailable)?;
         match issuer.judge(&token, now) {
             Judgement::Accept(claims) => {
-                let caller = of_token(issuer, &claims);
-                let weight = weight(&caller);
+                let known = Known::of_token(issuer, &claims);
+                let weight = known.weight();
                 cache.borrow_mut().insert(
                     bearer,
-                    (caller.clone(), weight),
+                    (known.clone(), weight),
                     generation,
                     now,
                     claims.expires_at(),
                 );
-                Ok(Verified::Known(caller))
+                Ok(Verified::Known(known))
             }
             Judgement::Reject(reject) => Err(self.rejected(reject)),
             Judgement::Ask(request) => {
@@ -211,7 +237,55 @@ impl AuthFilter {
         }
     }
 
-    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Caller>>> {
+    /// Judges a token by what the issuer at `index` says of it.
+    fn introspect(&self, index: usize, bearer: &[u8], now: u64) -> Result<Verified, Refusal> {
+        let unavailable = || Refusal::new(Reason::Unavailable);
+        let issuer = self.issuers.get(index).ok_or_else(unavailable)?;
+        let introspector = issuer.introspector().ok_or_else(unavailable)?;
+        match introspector.judge(bearer, now) {
+            Opinion::Accept(claims) => Ok(Verified::Known(Known::of_token(issuer, &claims))),
+            Opinion::Reject(reject) => Err(self.rejected(reject)),
+            Opinion::Ask(fetch) => {
+                let Fetch { call, ticket, topic } = *fetch;
+                let ticket = Ticket { issuer: index, question: Question::Token(ticket) };
+                Ok(Verified::Fetch(Fetch { call, ticket, topic }))
+            }
+            Opinion::Wait(topic) => Ok(Verified::Wait(topic)),
+            Opinion::Unavailable(seconds) => {
+                Err(unavailable().with_header("retry-after", seconds.into()))
+            }
+        }
+    }
+
+    /// Who has the connection's certificate, if such callers are configured.
+    fn certified(
+        &self,
+        head: &Head<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Option<Caller>, Refusal> {
+        let Some(mtls) = &self.mtls else { return Ok(None) };
+        let certificate = mtls.source().certificate(head, environment)?;
+        Ok(certificate.and_then(|certificate| mtls.caller(&certificate)))
+    }
+
+    /// A token that is bound to a certificate (RFC 8705 §3) is nobody's without it, however often
+    /// the token itself was found to hold.
+    fn prove(
+        &self,
+        known: &Known,
+        head: &Head<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<(), Refusal> {
+        let Some(digest) = known.certificate else { return Ok(()) };
+        let source = self.mtls.as_ref().map_or(Source::Connection, Mtls::source);
+        let shown = source.certificate(head, environment)?;
+        if shown.and_then(|certificate| certificate.digest) == Some(digest) {
+            return Ok(());
+        }
+        Err(self.rejected(Reject::Certificate))
+    }
+
+    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Known>>> {
         if self.verified.get().is_none() {
             let mut hash_key = [0; 16];
             if !environment.randomize(&mut hash_key) {
@@ -273,45 +347,13 @@ impl AuthFilter {
 /// The call that asks for a document of the issuer at `index`.
 fn fetch(index: usize, issuer: &Issuer, request: Request) -> Option<Fetch<Ticket>> {
     let call = issuer.call(&request)?;
-    Some(Fetch { call, ticket: Ticket { issuer: index, request }, topic: keys_of(index) })
+    Some(Fetch {
+        call,
+        ticket: Ticket { issuer: index, question: Question::Keys(request) },
+        topic: keys_of(index),
+    })
 }
 
 fn keys_of(issuer: usize) -> Topic {
     Topic(u64::try_from(issuer).unwrap_or(u64::MAX))
-}
-
-fn of_api_key(identity: &Identity) -> Caller {
-    Caller {
-        principal: Some(identity.principal.clone().into_bytes()),
-        agent: identity.agent.clone(),
-        tenant: identity.tenant.clone(),
-        scopes: identity.scopes.clone(),
-    }
-}
-
-/// The principal is issuer, client and subject: a refreshed token has the same three, and neither
-/// another issuer's nor another client's user of the same name does.
-fn of_token(issuer: &Issuer, claims: &Claims) -> Caller {
-    let parts = [
-        claims.issuer(),
-        claims.client().unwrap_or_default(),
-        claims.subject().unwrap_or_default(),
-    ];
-    Caller {
-        principal: Some(parts.join("\0").into_bytes()),
-        agent: issuer.agent(claims),
-        tenant: issuer.tenant(claims),
-        scopes: claims.scopes().to_vec(),
-    }
-}
-
-/// Bytes that a caller takes on the heap.
-fn weight(caller: &Caller) -> usize {
-    let texts = [caller.agent.as_ref(), caller.tenant.as_ref()].into_iter().flatten();
-    let scopes = caller.scopes.iter().map(|scope| scope.len().saturating_add(24));
-    texts
-        .map(String::len)
-        .chain(scopes)
-        .chain(caller.principal.as_ref().map(Vec::len))
-        .fold(0, usize::saturating_add)
 }

@@ -5,15 +5,19 @@
 //! clients where to turn.
 
 pub mod api_key;
+mod caller;
+mod certificate;
 pub mod challenge;
 mod config;
 mod filter;
+mod introspection;
 mod issuer;
 mod json;
 pub mod keys;
 pub mod metadata;
 #[cfg(test)]
 mod rfc_keys;
+mod route;
 pub mod rules;
 pub mod scope;
 pub mod token;

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use mcp_core::certificate::PeerCertificate;
 use mcp_core::pipeline::{Environment, Response};
 
 use crate::abi::{self, Level, Map};
+use crate::certificate;
 
 /// Where the time comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,10 @@ impl Environment for HostEnvironment {
 
     fn randomize(&mut self, bytes: &mut [u8]) -> bool {
         getrandom::fill(bytes).is_ok()
+    }
+
+    fn peer_certificate(&mut self) -> Option<PeerCertificate> {
+        certificate::peer_certificate()
     }
 
     fn upstream_address(&mut self) -> Option<String> {

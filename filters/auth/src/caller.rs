@@ -1,0 +1,62 @@
+//! Who calls, made of what the credentials say.
+
+use mcp_core::pipeline::Caller;
+
+use crate::api_key::Identity;
+use crate::issuer::Issuer;
+use crate::token::Claims;
+
+/// A caller whose credentials hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) caller: Caller,
+    /// The certificate its token is bound to, which each connection must show anew.
+    pub(crate) certificate: Option<[u8; 32]>,
+}
+
+impl Known {
+    /// The caller that an API key stands for.
+    pub(crate) fn of_api_key(identity: &Identity) -> Self {
+        Self::unbound(Caller {
+            principal: Some(identity.principal.clone().into_bytes()),
+            agent: identity.agent.clone(),
+            tenant: identity.tenant.clone(),
+            scopes: identity.scopes.clone(),
+        })
+    }
+
+    /// A caller whose credentials are no token.
+    pub(crate) fn unbound(caller: Caller) -> Self {
+        Self { caller, certificate: None }
+    }
+
+    /// The caller that a verified token names. The principal is issuer, client and subject: a
+    /// refreshed token has the same three, and neither another issuer's nor another client's user
+    /// of the same name does.
+    pub(crate) fn of_token(issuer: &Issuer, claims: &Claims) -> Self {
+        let parts = [
+            claims.issuer(),
+            claims.client().unwrap_or_default(),
+            claims.subject().unwrap_or_default(),
+        ];
+        let caller = Caller {
+            principal: Some(parts.join("\0").into_bytes()),
+            agent: issuer.agent(claims),
+            tenant: issuer.tenant(claims),
+            scopes: claims.scopes().to_vec(),
+        };
+        Self { caller, certificate: claims.certificate().copied() }
+    }
+
+    /// Bytes that it takes on the heap.
+    pub(crate) fn weight(&self) -> usize {
+        let Caller { principal, agent, tenant, scopes } = &self.caller;
+        let texts = [agent, tenant].into_iter().flatten().map(String::len);
+        let scopes = scopes.iter().map(|scope| scope.len().saturating_add(PER_ITEM));
+        let principal = principal.as_ref().map(Vec::len);
+        texts.chain(scopes).chain(principal).fold(0, usize::saturating_add)
+    }
+}
+
+/// Bytes of a text in a list, its characters aside.
+const PER_ITEM: usize = 24;
