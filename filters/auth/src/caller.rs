@@ -1,23 +1,27 @@
 //! Who calls, made of what the credentials say.
 
+use mcp_core::certificate::DIGEST;
+use mcp_core::edit::{HeaderName, HeaderValue};
 use mcp_core::pipeline::Caller;
 
 use crate::api_key::Identity;
 use crate::issuer::Issuer;
 use crate::token::Claims;
 
-/// A caller whose credentials hold.
+/// A caller whose credentials hold, and what the upstream is told of it besides.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) caller: Caller,
     /// The certificate its token is bound to, which each connection must show anew.
-    pub(crate) certificate: Option<[u8; 32]>,
+    pub(crate) certificate: Option<[u8; DIGEST]>,
+    /// The fields that its claims fill.
+    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Known {
     /// The caller that an API key stands for.
     pub(crate) fn of_api_key(identity: &Identity) -> Self {
-        Self::unbound(Caller {
+        Self::without_token(Caller {
             principal: Some(identity.principal.clone().into_bytes()),
             agent: identity.agent.clone(),
             tenant: identity.tenant.clone(),
@@ -26,8 +30,8 @@ impl Known {
     }
 
     /// A caller whose credentials are no token.
-    pub(crate) fn unbound(caller: Caller) -> Self {
-        Self { caller, certificate: None }
+    pub(crate) const fn without_token(caller: Caller) -> Self {
+        Self { caller, certificate: None, fields: Vec::new() }
     }
 
     /// The caller that a verified token names. The principal is issuer, client and subject: a
@@ -45,7 +49,7 @@ impl Known {
             tenant: issuer.tenant(claims),
             scopes: claims.scopes().to_vec(),
         };
-        Self { caller, certificate: claims.certificate().copied() }
+        Self { caller, certificate: claims.certificate().copied(), fields: issuer.fields(claims) }
     }
 
     /// Bytes that it takes on the heap.
@@ -53,8 +57,12 @@ impl Known {
         let Caller { principal, agent, tenant, scopes } = &self.caller;
         let texts = [agent, tenant].into_iter().flatten().map(String::len);
         let scopes = scopes.iter().map(|scope| scope.len().saturating_add(PER_ITEM));
+        let fields = self.fields.iter().map(|(name, value)| {
+            let texts = name.as_str().len().saturating_add(value.as_str().len());
+            texts.saturating_add(PER_ITEM.saturating_mul(2))
+        });
         let principal = principal.as_ref().map(Vec::len);
-        texts.chain(scopes).chain(principal).fold(0, usize::saturating_add)
+        texts.chain(scopes).chain(fields).chain(principal).fold(0, usize::saturating_add)
     }
 }
 

@@ -4,10 +4,8 @@
 use core::cell::{OnceCell, RefCell};
 use core::time::Duration;
 
-use mcp_core::edit::{Edit, HeaderValue};
-use mcp_core::hash::{self, HashKey, Subject as Hashed};
+use mcp_core::edit::{Edit, HeaderName};
 use mcp_core::head::{Head, Single};
-use mcp_core::owned;
 use mcp_core::pipeline::{
     Call, Caller, Environment, Fetch, Filter, HttpAnswer, Identified, Response, Topic,
 };
@@ -15,15 +13,15 @@ use mcp_core::refusal::{Reason, Refusal, Reply};
 
 use crate::api_key::ApiKeys;
 use crate::caller::Known;
-use crate::certificate::{Mtls, Source};
+use crate::certificate::Mtls;
 use crate::challenge::Challenger;
-use crate::config::UpstreamCredentials;
+use crate::exports::{AUTHORIZATION, Exports};
 use crate::introspection::{Opinion, TokenHash};
 use crate::issuer::{Issuer, Judgement};
 use crate::keys::source::Request;
 use crate::metadata::Documents;
 use crate::route::Route;
-use crate::rules::{Arguments, Rules, Subject, Verdict};
+use crate::rules::Rules;
 use crate::token::Reject;
 use crate::token::cache::TokenCache;
 
@@ -32,16 +30,24 @@ use crate::token::cache::TokenCache;
 pub struct AuthFilter {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) api_keys: ApiKeys,
-    pub(crate) api_key_header: String,
+    pub(crate) api_key_header: HeaderName,
     pub(crate) mtls: Option<Mtls>,
     pub(crate) challenger: Challenger,
     pub(crate) documents: Documents,
     pub(crate) rules: Rules,
-    pub(crate) upstream_credentials: UpstreamCredentials,
-    pub(crate) export_key: HashKey,
+    pub(crate) exports: Exports,
     pub(crate) cache_ttl: Duration,
+    /// Whether refusals are only reported.
+    pub(crate) shadow: bool,
     /// Made with the first request, since its hash key is random.
     pub(crate) verified: OnceCell<RefCell<TokenCache<Known>>>,
+}
+
+/// What the filter remembers of one exchange.
+#[derive(Debug, Default)]
+pub struct State {
+    /// What the exchange would have been refused for.
+    shadowed: Option<Refusal>,
 }
 
 /// Which issuer was asked for what.
@@ -62,14 +68,16 @@ enum Question {
 /// Bytes of all verified tokens that are remembered.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
-const AUTHORIZATION: &str = "authorization";
-
 impl Filter for AuthFilter {
-    type State = ();
+    type State = State;
     type Ticket = Ticket;
 
     fn document(&self, head: &Head<'_>) -> Option<Reply> {
         self.documents.answer(head.first(":method")?, head.first(":path")?)
+    }
+
+    fn owns(&self, name: &[u8]) -> bool {
+        self.issuers.iter().any(|issuer| issuer.owns(name))
     }
 
     fn identify(
@@ -77,28 +85,29 @@ impl Filter for AuthFilter {
         head: &Head<'_>,
         caller: &mut Caller,
         environment: &mut dyn Environment,
-        (): &mut (),
+        state: &mut State,
     ) -> Result<Identified<Ticket>, Refusal> {
-        match self.credentials(head)? {
-            Credentials::None => {
-                let certified = self.certified(head, environment)?;
-                *caller = certified.ok_or_else(|| self.challenger.no_credentials())?;
+        match self.caller(head, environment) {
+            Ok(Verified::Known(known)) => {
+                let edits = self.exports.of(&known);
+                *caller = known.caller;
+                Ok(Identified::Settled(edits))
             }
-            Credentials::ApiKey(key) => {
-                let identity = self.api_keys.lookup(key);
-                let known = identity.map(Known::of_api_key);
-                *caller = known.ok_or_else(|| self.invalid("unknown API key"))?.caller;
-            }
-            Credentials::Bearer(bearer) => match self.verify(bearer, environment)? {
-                Verified::Known(known) => {
-                    self.prove(&known, head, environment)?;
-                    *caller = known.caller;
-                }
-                Verified::Fetch(fetch) => return Ok(Identified::Fetch(fetch)),
-                Verified::Wait(topic) => return Ok(Identified::Wait(topic)),
-            },
+            Ok(Verified::Fetch(fetch)) => Ok(Identified::Fetch(fetch)),
+            Ok(Verified::Wait(topic)) => Ok(Identified::Wait(topic)),
+            Err(refusal) => self.give_up(refusal, caller, state).map(Identified::Settled),
         }
-        Ok(Identified::Settled(self.exports(caller)))
+    }
+
+    fn give_up(
+        &self,
+        refusal: Refusal,
+        caller: &mut Caller,
+        state: &mut State,
+    ) -> Result<Vec<Edit>, Refusal> {
+        self.refuse(refusal, state)?;
+        *caller = Caller::default();
+        Ok(self.exports.nobody())
     }
 
     fn answered(&self, ticket: Ticket, answer: &HttpAnswer<'_>, environment: &mut dyn Environment) {
@@ -123,31 +132,20 @@ impl Filter for AuthFilter {
         &self,
         call: &Call<'_>,
         caller: &Caller,
-        _: &mut dyn Environment,
-        (): &mut (),
+        environment: &mut dyn Environment,
+        state: &mut State,
     ) -> Result<Vec<Edit>, Refusal> {
-        let judge = |method, name, arguments| {
-            self.rules.judge(&Subject {
-                method,
-                name,
-                arguments,
-                scopes: &caller.scopes,
-                tenant: caller.tenant.as_deref(),
-                agent: caller.agent.as_deref(),
-            })
-        };
-        if call.batch.is_empty() {
-            let arguments = call
-                .message
-                .map_or(Arguments::Unread, |message| Arguments::Given(message.params.arguments));
-            self.allow(judge(call.method, call.name, arguments))?;
-        }
-        for message in call.batch {
-            let arguments = Arguments::Given(message.params.arguments);
-            let name = mcp_core::agreement::subject(message);
-            self.allow(judge(message.method.as_deref(), name, arguments))?;
+        // Who would have been refused before would not have been judged here.
+        if state.shadowed.is_none()
+            && let Err(refusal) = self.judge(call, caller, environment)
+        {
+            self.refuse(refusal, state)?;
         }
         Ok(Vec::new())
+    }
+
+    fn shadowed<'s>(&self, state: &'s State) -> Option<&'s Refusal> {
+        state.shadowed.as_ref()
     }
 
     fn respond(
@@ -155,11 +153,11 @@ impl Filter for AuthFilter {
         response: &dyn Response,
         _: &Caller,
         _: &mut dyn Environment,
-        (): &mut (),
+        _: &mut State,
     ) -> Vec<Edit> {
         let challenge = response.header("www-authenticate");
         let redirected = challenge.and_then(|challenge| self.challenger.redirect(&challenge));
-        redirected.map(|value| Edit::Set("www-authenticate", value)).into_iter().collect()
+        redirected.map(|value| Edit::Set("www-authenticate".into(), value)).into_iter().collect()
     }
 }
 
@@ -176,6 +174,39 @@ enum Verified {
 }
 
 impl AuthFilter {
+    /// Refuses; in shadow mode it only remembers that it would have. The one place that tells the
+    /// two apart.
+    fn refuse(&self, refusal: Refusal, state: &mut State) -> Result<(), Refusal> {
+        if !self.shadow {
+            return Err(refusal);
+        }
+        state.shadowed = Some(refusal);
+        Ok(())
+    }
+
+    fn caller(
+        &self,
+        head: &Head<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Verified, Refusal> {
+        match self.credentials(head)? {
+            Credentials::None => self.certified(head, environment).map(Verified::Known),
+            Credentials::ApiKey(key) => match self.api_keys.lookup(key) {
+                Some(identity) => Ok(Verified::Known(Known::of_api_key(identity))),
+                None => {
+                    Err(self.challenger.invalid_token("unknown API key").because("unknown API key"))
+                }
+            },
+            Credentials::Bearer(bearer) => {
+                let verified = self.verify(bearer, environment)?;
+                if let Verified::Known(known) = &verified {
+                    self.check_binding(known, head, environment)?;
+                }
+                Ok(verified)
+            }
+        }
+    }
+
     /// A bearer token, else an API key. Another scheme is no credential here.
     fn credentials<'a>(&self, head: &Head<'a>) -> Result<Credentials<'a>, Refusal> {
         if let Some(value) = head.single(AUTHORIZATION).one() {
@@ -187,10 +218,10 @@ impl AuthFilter {
         if self.api_keys.is_empty() {
             return Ok(Credentials::None);
         }
-        match head.single(&self.api_key_header) {
+        match head.single(self.api_key_header.as_str()) {
             Single::Absent => Ok(Credentials::None),
             Single::One(key) => Ok(Credentials::ApiKey(key)),
-            Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader)),
+            Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader).because("API key")),
         }
     }
 
@@ -199,20 +230,21 @@ impl AuthFilter {
         bearer: &[u8],
         environment: &mut dyn Environment,
     ) -> Result<Verified, Refusal> {
-        let unavailable = || Refusal::new(Reason::Unavailable);
-        let now = environment.now().ok_or_else(unavailable)?;
+        let now = environment.now().ok_or_else(|| unavailable("no clock"))?;
         let generation =
             self.issuers.iter().fold(0_u64, |sum, issuer| sum.wrapping_add(issuer.generation()));
-        let cache = self.cache(environment).ok_or_else(unavailable)?;
+        let cache = self.cache(environment).ok_or_else(|| unavailable("no randomness"))?;
         if let Some(known) = cache.borrow_mut().get(bearer, generation, now) {
             return Ok(Verified::Known(known.clone()));
         }
-        let (index, token) = match Route::of(bearer, &self.issuers) {
-            Ok(Route::Keys(index, token)) => (index, token),
-            Ok(Route::Introspection(index)) => return self.introspect(index, bearer, now),
-            Err(reject) => return Err(self.rejected(reject)),
+        let route = Route::of(bearer, &self.issuers).map_err(|reject| self.rejected(reject))?;
+        let (index, issuer, token) = match route {
+            Route::Keys(index, issuer, token) => (index, issuer, token),
+            Route::Introspection(index, issuer) => {
+                return self.introspect(index, issuer, bearer, now);
+            }
         };
-        let issuer = self.issuers.get(index).ok_or_else(unavailable)?;
+        let no_keys = || unavailable(&format!("no keys of {}", issuer.name()));
         match issuer.judge(&token, now) {
             Judgement::Accept(claims) => {
                 let known = Known::of_token(issuer, &claims);
@@ -228,21 +260,25 @@ impl AuthFilter {
             }
             Judgement::Reject(reject) => Err(self.rejected(reject)),
             Judgement::Ask(request) => {
-                fetch(index, issuer, request).map(Verified::Fetch).ok_or_else(unavailable)
+                fetch(index, issuer, request).map(Verified::Fetch).ok_or_else(no_keys)
             }
             Judgement::Wait => Ok(Verified::Wait(keys_of(index))),
             Judgement::Unavailable(seconds) => {
-                Err(unavailable().with_header("retry-after", seconds.into()))
+                Err(no_keys().with_header("retry-after", seconds.into()))
             }
         }
     }
 
     /// Judges a token by what the issuer at `index` says of it.
-    fn introspect(&self, index: usize, bearer: &[u8], now: u64) -> Result<Verified, Refusal> {
-        let unavailable = || Refusal::new(Reason::Unavailable);
-        let issuer = self.issuers.get(index).ok_or_else(unavailable)?;
-        let introspector = issuer.introspector().ok_or_else(unavailable)?;
-        match introspector.judge(bearer, now) {
+    fn introspect(
+        &self,
+        index: usize,
+        issuer: &Issuer,
+        bearer: &[u8],
+        now: u64,
+    ) -> Result<Verified, Refusal> {
+        let unknown = || unavailable(&format!("no word of {} on the token", issuer.name()));
+        match issuer.introspector().ok_or_else(unknown)?.judge(bearer, now) {
             Opinion::Accept(claims) => Ok(Verified::Known(Known::of_token(issuer, &claims))),
             Opinion::Reject(reject) => Err(self.rejected(reject)),
             Opinion::Ask(fetch) => {
@@ -252,37 +288,9 @@ impl AuthFilter {
             }
             Opinion::Wait(topic) => Ok(Verified::Wait(topic)),
             Opinion::Unavailable(seconds) => {
-                Err(unavailable().with_header("retry-after", seconds.into()))
+                Err(unknown().with_header("retry-after", seconds.into()))
             }
         }
-    }
-
-    /// Who has the connection's certificate, if such callers are configured.
-    fn certified(
-        &self,
-        head: &Head<'_>,
-        environment: &mut dyn Environment,
-    ) -> Result<Option<Caller>, Refusal> {
-        let Some(mtls) = &self.mtls else { return Ok(None) };
-        let certificate = mtls.source().certificate(head, environment)?;
-        Ok(certificate.and_then(|certificate| mtls.caller(&certificate)))
-    }
-
-    /// A token that is bound to a certificate (RFC 8705 §3) is nobody's without it, however often
-    /// the token itself was found to hold.
-    fn prove(
-        &self,
-        known: &Known,
-        head: &Head<'_>,
-        environment: &mut dyn Environment,
-    ) -> Result<(), Refusal> {
-        let Some(digest) = known.certificate else { return Ok(()) };
-        let source = self.mtls.as_ref().map_or(Source::Connection, Mtls::source);
-        let shown = source.certificate(head, environment)?;
-        if shown.and_then(|certificate| certificate.digest) == Some(digest) {
-            return Ok(());
-        }
-        Err(self.rejected(Reject::Certificate))
     }
 
     fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Known>>> {
@@ -297,50 +305,14 @@ impl AuthFilter {
         self.verified.get()
     }
 
-    /// Who calls, as the upstream and the gateway learn it; and no credentials, unless they are
-    /// the upstream's as well.
-    fn exports(&self, caller: &Caller) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        if self.upstream_credentials == UpstreamCredentials::Strip {
-            edits.push(Edit::Remove(AUTHORIZATION.into()));
-            if !self.api_keys.is_empty() {
-                edits.push(Edit::Remove(self.api_key_header.clone().into_bytes()));
-            }
-        }
-        let principal = caller.principal.as_deref().and_then(|principal| {
-            HeaderValue::plain(hash::text(self.export_key.hash(Hashed::Principal, principal)))
-        });
-        let exports = [
-            (owned::PRINCIPAL, principal),
-            (owned::TENANT, caller.tenant.as_deref().and_then(HeaderValue::mirrored)),
-            (owned::AGENT, caller.agent.as_deref().and_then(HeaderValue::mirrored)),
-            (owned::SCOPES, HeaderValue::plain(caller.scopes.join(" "))),
-        ];
-        edits.extend(exports.into_iter().filter_map(|(name, value)| Some(Edit::Set(name, value?))));
-        edits
-    }
-
-    fn allow(&self, verdict: Verdict<'_>) -> Result<(), Refusal> {
-        match verdict {
-            Verdict::Allow { .. } => Ok(()),
-            Verdict::Deny { .. } => Err(Refusal::new(Reason::Forbidden)),
-            Verdict::InsufficientScope { missing, .. } => {
-                Err(self.challenger.insufficient_scope(&missing))
-            }
-        }
-    }
-
     /// What a client learns of a token that does not hold: that it expired, since a fresh one
-    /// helps, or that it is not valid. Which check failed stays here.
-    fn rejected(&self, reject: Reject) -> Refusal {
-        match reject {
-            Reject::Expired => self.invalid("The token expired"),
-            _ => self.invalid("The token is not valid"),
-        }
-    }
-
-    fn invalid(&self, description: &str) -> Refusal {
-        self.challenger.invalid_token(description)
+    /// helps, or that it is not valid. Which check failed is for the operator.
+    pub(crate) fn rejected(&self, reject: Reject) -> Refusal {
+        let description = match reject {
+            Reject::Expired => "The token expired",
+            _ => "The token is not valid",
+        };
+        self.challenger.invalid_token(description).because(format!("token {}", reject.as_str()))
     }
 }
 
@@ -357,3 +329,10 @@ fn fetch(index: usize, issuer: &Issuer, request: Request) -> Option<Fetch<Ticket
 fn keys_of(issuer: usize) -> Topic {
     Topic(u64::try_from(issuer).unwrap_or(u64::MAX))
 }
+
+fn unavailable(why: &str) -> Refusal {
+    Refusal::new(Reason::Unavailable).because(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,22 @@
 //! Who is calling, and may they: an OAuth 2.1 resource server and API-key gate for MCP.
 //!
 //! `token` judges a JWT against an issuer's rules; `keys` reads JWK sets; `api_key` knows callers by
-//! a shared key; `rules` decides by method, tool and scope; `metadata` and `challenge` tell OAuth
+//! a shared key; `caller` is who they say it is, and `exports` what the upstream learns of that;
+//! `rules` and `judge` decide by method, tool and scope; `metadata` and `challenge` tell OAuth
 //! clients where to turn.
 
 pub mod api_key;
 mod caller;
 mod certificate;
 pub mod challenge;
+mod claim_headers;
 mod config;
+mod exports;
 mod filter;
 mod introspection;
 mod issuer;
 mod json;
+mod judge;
 pub mod keys;
 pub mod metadata;
 #[cfg(test)]

@@ -4,13 +4,13 @@
 use crate::issuer::Issuer;
 use crate::token::{Reject, Token};
 
-/// Where a token is judged, with the index of the issuer.
+/// Where a token is judged: by which issuer, at which place of the configuration.
 #[derive(Debug)]
 pub(crate) enum Route<'a> {
     /// By the issuer's keys.
-    Keys(usize, Token<'a>),
+    Keys(usize, &'a Issuer, Token<'a>),
     /// By the issuer's own word.
-    Introspection(usize),
+    Introspection(usize, &'a Issuer),
 }
 
 impl<'a> Route<'a> {
@@ -20,29 +20,27 @@ impl<'a> Route<'a> {
     ///
     /// # Errors
     /// If nobody can tell.
-    pub(crate) fn of(bearer: &'a [u8], issuers: &[Issuer]) -> Result<Self, Reject> {
-        let asked = issuers.iter().position(|issuer| issuer.introspector().is_some());
-        if let Some(index) = asked
+    pub(crate) fn of(bearer: &'a [u8], issuers: &'a [Issuer]) -> Result<Self, Reject> {
+        let asked = issuers.iter().enumerate().find(|(_, issuer)| issuer.introspector().is_some());
+        if let Some((index, issuer)) = asked
             && !issuers.iter().any(Issuer::has_keys)
         {
-            return Ok(Self::Introspection(index));
+            return Ok(Self::Introspection(index, issuer));
         }
         let token = match (Token::parse(bearer), asked) {
             (Ok(token), _) => token,
             // It has another form than a JWT.
             (
                 Err(Reject::Parts | Reject::Characters | Reject::HeaderEncoding | Reject::Header),
-                Some(index),
-            ) => return Ok(Self::Introspection(index)),
+                Some((index, issuer)),
+            ) => return Ok(Self::Introspection(index, issuer)),
             (Err(reject), _) => return Err(reject),
         };
         let named = token.issuer_hint();
-        let index = issuers.iter().position(|issuer| Some(issuer.name()) == named.as_deref());
-        let index = index.ok_or(Reject::Issuer)?;
-        if issuers.get(index).is_some_and(Issuer::has_keys) {
-            Ok(Self::Keys(index, token))
-        } else {
-            Ok(Self::Introspection(index))
+        let named = issuers.iter().enumerate().find(|(_, it)| Some(it.name()) == named.as_deref());
+        match named.ok_or(Reject::Issuer)? {
+            (index, issuer) if issuer.has_keys() => Ok(Self::Keys(index, issuer, token)),
+            (index, issuer) => Ok(Self::Introspection(index, issuer)),
         }
     }
 }

@@ -65,6 +65,11 @@ pub(crate) struct Running<F: Filter> {
 // === impl Running ===
 
 impl<F: Filter> Running<F> {
+    /// The host, as the pipeline asks it.
+    pub(crate) fn environment(&self) -> HostEnvironment<'_> {
+        HostEnvironment { clock: self.probe.clock, telemetry: &self.telemetry }
+    }
+
     /// Notes whether the request waits to be woken.
     pub(crate) fn list(&self, request: &Rc<RefCell<Request<F>>>) {
         let (context, topic) = {
@@ -84,7 +89,7 @@ impl<M: Module> Context for Root<M> {
         let Some((ticket, topic)) = self.calls.remove(&token) else { return };
         let Some(running) = self.running.clone() else { return };
         calls::with_answer(count, size, |answer| {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             running.pipeline.answered(ticket, answer, &mut environment);
         });
         self.wake(&running, Some(topic));
@@ -99,7 +104,7 @@ impl<M: Module> Root<M> {
             match calls::dispatch(&call) {
                 Some(token) => drop(self.calls.insert(token, (ticket, topic))),
                 None => {
-                    let mut environment = HostEnvironment { clock: running.probe.clock };
+                    let mut environment = running.environment();
                     running.pipeline.answered(ticket, &HttpAnswer::NONE, &mut environment);
                     self.wake(running, Some(topic));
                 }
@@ -188,7 +193,7 @@ impl<M: Module> RootContext for Root<M> {
         let Some(running) = self.running.clone() else { return };
         let regular = self.is_regular(&running);
         if regular {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             for fetch in running.pipeline.tick(&mut environment) {
                 running.errands.add(fetch);
             }

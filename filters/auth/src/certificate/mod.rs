@@ -1,5 +1,6 @@
 //! Callers known by the certificate of their connection, and tokens that are bound to one.
 
+mod filter;
 mod xfcc;
 
 use mcp_core::certificate::PeerCertificate;
