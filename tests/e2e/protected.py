@@ -23,6 +23,8 @@ class Issuer:
     port: int
     jwks: Mapping[str, str] = field(default_factory=dict)
     """Settings other than the service."""
+    introspection: Mapping[str, str] | None = None
+    """The same, if it is asked about tokens that are no JWT."""
 
 
 def resource(port: int) -> str:
@@ -64,10 +66,13 @@ def protected(
         [shipped] = config.settings(PLUGIN)["auth"]["issuers"]
         # One machine, one clock.
         common: dict[str, Any] = {**shipped, "audiences": [resource(port)], "clock_skew": "0s"}
-        entries = [
+        entries: list[dict[str, Any]] = [
             {**common, "issuer": issuer.url, "jwks": {"service": cluster_of(place), **issuer.jwks}}
             for place, issuer in enumerate(issuers)
         ]
+        for place, issuer in enumerate(issuers):
+            if issuer.introspection is not None:
+                entries[place]["introspection"] = {"service": cluster_of(place), **issuer.introspection}
         metadata = {"resource": resource(port), "authorization_servers": [issuer.url for issuer in issuers]}
         config.change_settings(PLUGIN, {"auth": {"issuers": entries, "metadata": metadata}})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,15 @@ class Answer:
 
 
 class Connection:
-    """One client connection; a context manager."""
+    """One client connection, by TLS if told how; a context manager."""
 
-    def __init__(self, port: int, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self, port: int, seconds: float = ANSWER_SECONDS, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")
 
     def __enter__(self) -> Self:
         return self
@@ -101,9 +106,11 @@ MEDIA: tuple[TextHeader, ...] = (
 )
 
 
-def post(port: int, body: bytes | Any, headers: Sequence[Header] = ()) -> Answer:
+def post(
+    port: int, body: bytes | Any, headers: Sequence[Header] = (), tls: ssl.SSLContext | None = None
+) -> Answer:
     """`Connection.post` on a connection of its own, and the answer."""
-    with Connection(port) as connection:
+    with Connection(port, tls=tls) as connection:
         connection.post(body, headers)
         return connection.answer()
 

@@ -21,7 +21,7 @@ pub const MAX_API_KEY: usize = 512;
 pub const MAX_API_KEYS: usize = 4096;
 
 /// Bytes of a tenant or an agent.
-const MAX_LABEL: usize = 256;
+pub(crate) const MAX_LABEL: usize = 256;
 
 /// One entry of `api_keys`, as it is written.
 #[derive(Debug, Clone, Deserialize)]
@@ -120,7 +120,8 @@ impl TryFrom<Vec<ApiKeyConfig>> for ApiKeys {
     }
 }
 
-fn is_label(text: &str, limit: usize) -> bool {
+/// Whether `text` can be a name in logs and headers.
+pub(crate) fn is_label(text: &str, limit: usize) -> bool {
     (1..=limit).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 

@@ -1,5 +1,6 @@
 //! Who calls, made of what the credentials say.
 
+use mcp_core::certificate::DIGEST;
 use mcp_core::edit::{HeaderName, HeaderValue};
 use mcp_core::pipeline::Caller;
 
@@ -11,6 +12,8 @@ use crate::token::Claims;
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) caller: Caller,
+    /// The certificate its token is bound to, which each connection must show anew.
+    pub(crate) certificate: Option<[u8; DIGEST]>,
     /// The fields that its claims fill.
     pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -18,13 +21,17 @@ pub(crate) struct Known {
 impl Known {
     /// The caller that an API key stands for.
     pub(crate) fn of_api_key(identity: &Identity) -> Self {
-        let caller = Caller {
+        Self::without_token(Caller {
             principal: Some(identity.principal.clone().into_bytes()),
             agent: identity.agent.clone(),
             tenant: identity.tenant.clone(),
             scopes: identity.scopes.clone(),
-        };
-        Self { caller, fields: Vec::new() }
+        })
+    }
+
+    /// A caller whose credentials are no token.
+    pub(crate) const fn without_token(caller: Caller) -> Self {
+        Self { caller, certificate: None, fields: Vec::new() }
     }
 
     /// The caller that a verified token names. The principal is issuer, client and subject: a
@@ -42,7 +49,7 @@ impl Known {
             tenant: issuer.tenant(claims),
             scopes: claims.scopes().to_vec(),
         };
-        Self { caller, fields: issuer.fields(claims) }
+        Self { caller, certificate: claims.certificate().copied(), fields: issuer.fields(claims) }
     }
 
     /// Bytes that it takes on the heap.

@@ -11,6 +11,7 @@ use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
 use serde::Deserialize;
 
 use crate::api_key::{ApiKeyConfig, ApiKeys};
+use crate::certificate::{Mtls, MtlsConfig};
 use crate::challenge::Challenger;
 use crate::exports::{AUTHORIZATION, Authorization, CredentialsPolicy, Exports};
 use crate::filter::AuthFilter;
@@ -34,6 +35,7 @@ pub(crate) struct AuthConfig {
     issuers: Vec<Section<IssuerConfig>>,
     api_keys: Vec<Section<ApiKeyConfig>>,
     api_key_header: Option<String>,
+    mtls: Option<Section<MtlsConfig>>,
     metadata: Option<Section<MetadataConfig>>,
     scopes: Vec<Scope>,
     rules: Vec<Section<RuleConfig>>,
@@ -68,8 +70,9 @@ fn filter(
     config: AuthConfig,
     capabilities: &Capabilities,
 ) -> Result<(AuthFilter, Vec<String>), ConfigError> {
-    if config.issuers.is_empty() && config.api_keys.is_empty() {
-        return Err(ConfigError::new("issuers", "must name an issuer, unless api_keys are given"));
+    if config.issuers.is_empty() && config.api_keys.is_empty() && config.mtls.is_none() {
+        let problem = "must name an issuer, unless api_keys or mtls are given";
+        return Err(ConfigError::new("issuers", problem));
     }
     if !capabilities.clock {
         return Err(ConfigError::new("issuers", "need a clock, and this host has none"));
@@ -83,6 +86,12 @@ fn filter(
         if issuers.iter().any(|other| other.name() == issuer.name()) {
             return Err(at(ConfigError::new("issuer", "is configured twice")));
         }
+        if issuer.introspector().is_some()
+            && issuers.iter().any(|other| other.introspector().is_some())
+        {
+            let problem = "is configured twice: an opaque token names no issuer to ask";
+            return Err(at(ConfigError::new("introspection", problem)));
+        }
         issuers.push(issuer);
     }
     let resource = config
@@ -90,6 +99,11 @@ fn filter(
         .map(|metadata| ProtectedResource::try_from(metadata.0))
         .transpose()
         .map_err(|error| error.within("metadata"))?;
+    let mtls = config
+        .mtls
+        .map(|mtls| Mtls::try_from(mtls.0))
+        .transpose()
+        .map_err(|error| error.within("mtls"))?;
     let Some(export_key) = &config.export_key else {
         return Err(ConfigError::new(
             "export_key",
@@ -108,6 +122,7 @@ fn filter(
         },
         api_keys,
         api_key_header,
+        mtls,
         challenger: Challenger::new(resource.as_ref(), config.scopes),
         documents: Documents::new(resource.as_slice())?,
         rules: Rules::try_from(rules)?,

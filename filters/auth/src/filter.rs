@@ -13,14 +13,17 @@ use mcp_core::refusal::{Reason, Refusal, Reply};
 
 use crate::api_key::ApiKeys;
 use crate::caller::Known;
+use crate::certificate::Mtls;
 use crate::challenge::Challenger;
 use crate::exports::{AUTHORIZATION, Exports};
+use crate::introspection::{Opinion, TokenHash};
 use crate::issuer::{Issuer, Judgement};
 use crate::keys::source::Request;
 use crate::metadata::Documents;
+use crate::route::Route;
 use crate::rules::Rules;
+use crate::token::Reject;
 use crate::token::cache::TokenCache;
-use crate::token::{Reject, Token};
 
 /// The configured filter.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub struct AuthFilter {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) api_keys: ApiKeys,
     pub(crate) api_key_header: HeaderName,
+    pub(crate) mtls: Option<Mtls>,
     pub(crate) challenger: Challenger,
     pub(crate) documents: Documents,
     pub(crate) rules: Rules,
@@ -46,11 +50,19 @@ pub struct State {
     shadowed: Option<Refusal>,
 }
 
-/// Which issuer was asked for which document.
+/// Which issuer was asked for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     issuer: usize,
-    request: Request,
+    question: Question,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Question {
+    /// Its keys, or the document that locates them.
+    Keys(Request),
+    /// What it knows of a token.
+    Token(TokenHash),
 }
 
 /// Bytes of all verified tokens that are remembered.
@@ -99,8 +111,14 @@ impl Filter for AuthFilter {
     }
 
     fn answered(&self, ticket: Ticket, answer: &HttpAnswer<'_>, environment: &mut dyn Environment) {
-        if let Some(issuer) = self.issuers.get(ticket.issuer) {
-            issuer.answered(&ticket.request, answer, environment);
+        let Some(issuer) = self.issuers.get(ticket.issuer) else { return };
+        match ticket.question {
+            Question::Keys(request) => issuer.answered(&request, answer, environment),
+            Question::Token(token) => {
+                if let Some(introspector) = issuer.introspector() {
+                    introspector.answered(token, answer, environment);
+                }
+            }
         }
     }
 
@@ -172,14 +190,20 @@ impl AuthFilter {
         environment: &mut dyn Environment,
     ) -> Result<Verified, Refusal> {
         match self.credentials(head)? {
-            Credentials::None => Err(self.challenger.no_credentials().because("no credentials")),
+            Credentials::None => self.certified(head, environment).map(Verified::Known),
             Credentials::ApiKey(key) => match self.api_keys.lookup(key) {
                 Some(identity) => Ok(Verified::Known(Known::of_api_key(identity))),
                 None => {
                     Err(self.challenger.invalid_token("unknown API key").because("unknown API key"))
                 }
             },
-            Credentials::Bearer(bearer) => self.verify(bearer, environment),
+            Credentials::Bearer(bearer) => {
+                let verified = self.verify(bearer, environment)?;
+                if let Verified::Known(known) = &verified {
+                    self.check_binding(known, head, environment)?;
+                }
+                Ok(verified)
+            }
         }
     }
 
@@ -213,11 +237,13 @@ impl AuthFilter {
         if let Some(known) = cache.borrow_mut().get(bearer, generation, now) {
             return Ok(Verified::Known(known.clone()));
         }
-        let token = Token::parse(bearer).map_err(|reject| self.rejected(reject))?;
-        let named = token.issuer_hint();
-        let issuer =
-            self.issuers.iter().enumerate().find(|(_, it)| Some(it.name()) == named.as_deref());
-        let (index, issuer) = issuer.ok_or_else(|| self.rejected(Reject::Issuer))?;
+        let route = Route::of(bearer, &self.issuers).map_err(|reject| self.rejected(reject))?;
+        let (index, issuer, token) = match route {
+            Route::Keys(index, issuer, token) => (index, issuer, token),
+            Route::Introspection(index, issuer) => {
+                return self.introspect(index, issuer, bearer, now);
+            }
+        };
         let no_keys = || unavailable(&format!("no keys of {}", issuer.name()));
         match issuer.judge(&token, now) {
             Judgement::Accept(claims) => {
@@ -243,6 +269,30 @@ impl AuthFilter {
         }
     }
 
+    /// Judges a token by what the issuer at `index` says of it.
+    fn introspect(
+        &self,
+        index: usize,
+        issuer: &Issuer,
+        bearer: &[u8],
+        now: u64,
+    ) -> Result<Verified, Refusal> {
+        let unknown = || unavailable(&format!("no word of {} on the token", issuer.name()));
+        match issuer.introspector().ok_or_else(unknown)?.judge(bearer, now) {
+            Opinion::Accept(claims) => Ok(Verified::Known(Known::of_token(issuer, &claims))),
+            Opinion::Reject(reject) => Err(self.rejected(reject)),
+            Opinion::Ask(fetch) => {
+                let Fetch { call, ticket, topic } = *fetch;
+                let ticket = Ticket { issuer: index, question: Question::Token(ticket) };
+                Ok(Verified::Fetch(Fetch { call, ticket, topic }))
+            }
+            Opinion::Wait(topic) => Ok(Verified::Wait(topic)),
+            Opinion::Unavailable(seconds) => {
+                Err(unknown().with_header("retry-after", seconds.into()))
+            }
+        }
+    }
+
     fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Known>>> {
         if self.verified.get().is_none() {
             let mut hash_key = [0; 16];
@@ -257,7 +307,7 @@ impl AuthFilter {
 
     /// What a client learns of a token that does not hold: that it expired, since a fresh one
     /// helps, or that it is not valid. Which check failed is for the operator.
-    fn rejected(&self, reject: Reject) -> Refusal {
+    pub(crate) fn rejected(&self, reject: Reject) -> Refusal {
         let description = match reject {
             Reject::Expired => "The token expired",
             _ => "The token is not valid",
@@ -269,7 +319,11 @@ impl AuthFilter {
 /// The call that asks for a document of the issuer at `index`.
 fn fetch(index: usize, issuer: &Issuer, request: Request) -> Option<Fetch<Ticket>> {
     let call = issuer.call(&request)?;
-    Some(Fetch { call, ticket: Ticket { issuer: index, request }, topic: keys_of(index) })
+    Some(Fetch {
+        call,
+        ticket: Ticket { issuer: index, question: Question::Keys(request) },
+        topic: keys_of(index),
+    })
 }
 
 fn keys_of(issuer: usize) -> Topic {

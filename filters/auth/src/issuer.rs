@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::claim_headers::{ClaimHeaderConfig, ClaimHeaders};
+use crate::introspection::{IntrospectionConfig, Introspector};
 use crate::keys::source::{Answer, Decision, Discovery, Policy, Request, Source};
 use crate::keys::{KeySet, Origin};
 use crate::token::{
@@ -21,7 +22,8 @@ use crate::token::{
 pub(crate) struct IssuerConfig {
     issuer: String,
     audiences: Vec<String>,
-    jwks: JwksConfig,
+    jwks: Option<Section<JwksConfig>>,
+    introspection: Option<Section<IntrospectionConfig>>,
     algorithms: Option<Vec<String>>,
     token_types: Option<Vec<TokenType>>,
     #[serde(default)]
@@ -53,6 +55,7 @@ struct JwksConfig {
 pub(crate) struct Issuer {
     rules: IssuerRules,
     keys: Keys,
+    introspector: Option<Introspector>,
     tenant_claim: Option<ClaimPath>,
     agent_claim: Option<ClaimPath>,
     headers: ClaimHeaders,
@@ -60,6 +63,8 @@ pub(crate) struct Issuer {
 
 #[derive(Debug)]
 enum Keys {
+    /// Its tokens are asked about.
+    None,
     Inline(KeySet),
     /// `wakes`: whether a request may wait for another's call.
     Remote {
@@ -100,10 +105,15 @@ impl IssuerConfig {
         notices: &mut Vec<String>,
     ) -> Result<Issuer, ConfigError> {
         let defaults = IssuerSettings::default();
-        let keys = self
-            .jwks
-            .build(&self.issuer, capabilities, notices)
-            .map_err(|error| error.within("jwks"))?;
+        let keys = match (self.jwks, &self.introspection) {
+            (Some(Section(jwks)), _) => jwks
+                .build(&self.issuer, capabilities, notices)
+                .map_err(|error| error.within("jwks"))?,
+            (None, Some(_)) => Keys::None,
+            (None, None) => {
+                return Err(ConfigError::new("jwks", "is required, unless introspection is given"));
+            }
+        };
         let rules = IssuerRules::try_from(IssuerSettings {
             issuer: self.issuer,
             audiences: self.audiences,
@@ -113,6 +123,11 @@ impl IssuerConfig {
             max_lifetime: self.max_lifetime.map_or(defaults.max_lifetime, |period| period.0),
             clock_skew: self.clock_skew.map_or(defaults.clock_skew, |period| period.0),
         })?;
+        let introspector = self
+            .introspection
+            .map(|Section(introspection)| introspection.build(rules.clone(), capabilities))
+            .transpose()
+            .map_err(|error| error.within("introspection"))?;
         let claim = |key: &str, path: Option<String>| {
             path.map(|path| ClaimPath::parse(&path))
                 .transpose()
@@ -121,6 +136,7 @@ impl IssuerConfig {
         Ok(Issuer {
             rules,
             keys,
+            introspector,
             tenant_claim: claim("tenant_claim", self.tenant_claim)?,
             agent_claim: claim("agent_claim", self.agent_claim)?,
             headers: ClaimHeaders::new(self.claims_to_headers, api_key_header)?,
@@ -223,9 +239,19 @@ impl Issuer {
     /// Changes whenever its keys do.
     pub(crate) fn generation(&self) -> u64 {
         match &self.keys {
-            Keys::Inline(_) => 0,
+            Keys::None | Keys::Inline(_) => 0,
             Keys::Remote { source, .. } => source.borrow().generation(),
         }
+    }
+
+    /// Whether it has keys to verify its tokens with.
+    pub(crate) fn has_keys(&self) -> bool {
+        !matches!(self.keys, Keys::None)
+    }
+
+    /// What asks it about tokens, if that is configured.
+    pub(crate) fn introspector(&self) -> Option<&Introspector> {
+        self.introspector.as_ref()
     }
 
     /// Judges a token at `now`.
@@ -235,6 +261,7 @@ impl Issuer {
             Err(reject) => Judgement::Reject(reject),
         };
         match &self.keys {
+            Keys::None => Judgement::Reject(Reject::UnknownKey),
             Keys::Inline(keys) => verdict(keys),
             Keys::Remote { source, wakes, .. } => {
                 match source.borrow_mut().decide(now, token.key_id()) {

@@ -7,16 +7,19 @@
 
 pub mod api_key;
 mod caller;
+mod certificate;
 pub mod challenge;
 mod claim_headers;
 mod config;
 mod exports;
 mod filter;
+mod introspection;
 mod issuer;
 mod json;
 mod judge;
 pub mod keys;
 pub mod metadata;
+mod route;
 pub mod rules;
 pub mod scope;
 pub mod token;

@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod agreement;
 pub mod cache;
+pub mod certificate;
 pub mod config;
 pub mod edit;
 pub mod hash;

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use mcp_core::certificate::PeerCertificate;
 use mcp_core::pipeline::{Environment, Response};
 
 use crate::abi::{self, Level, Map};
+use crate::certificate;
 use crate::telemetry::Telemetry;
 
 /// Where the time comes from.
@@ -57,6 +59,10 @@ impl Environment for HostEnvironment<'_> {
 
     fn randomize(&mut self, bytes: &mut [u8]) -> bool {
         getrandom::fill(bytes).is_ok()
+    }
+
+    fn peer_certificate(&mut self) -> Option<PeerCertificate> {
+        certificate::peer_certificate()
     }
 
     fn upstream_address(&mut self) -> Option<String> {

@@ -9,6 +9,7 @@
 mod abi;
 mod answer;
 mod calls;
+mod certificate;
 mod environment;
 mod pairs;
 mod probe;

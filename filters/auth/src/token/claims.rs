@@ -25,7 +25,11 @@ pub struct Claims {
 impl Claims {
     /// Reads claims whose signature fits.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Reject> {
-        let members = json::object(text).ok_or(Reject::Claims)?;
+        Self::of(json::object(text).ok_or(Reject::Claims)?)
+    }
+
+    /// Reads claims that were verified or come from the issuer itself.
+    pub(crate) fn of(members: Map<String, Value>) -> Result<Self, Reject> {
         let subject = name(&members, "sub", Reject::Subject)?;
         let client = match name(&members, "client_id", Reject::Client)? {
             Some(client) => Some(client),

@@ -29,6 +29,10 @@ pub enum Reject {
     TokenType,
     /// `kid` is not a string of at most [`MAX_KEY_ID`](crate::keys::MAX_KEY_ID) bytes.
     KeyId,
+    /// Its issuer says that it does not hold, or no longer does.
+    Inactive,
+    /// It is bound to a certificate that the client did not show.
+    Certificate,
     /// The issuer has no such key.
     UnknownKey,
     /// There is no `kid`, and the issuer has several keys for the algorithm.
@@ -94,6 +98,8 @@ impl Reject {
             Self::Compressed => "zip",
             Self::TokenType => "typ",
             Self::KeyId => "kid",
+            Self::Inactive => "inactive",
+            Self::Certificate => "certificate",
             Self::UnknownKey => "unknown_key",
             Self::AmbiguousKey => "ambiguous_key",
             Self::KeyAlgorithm => "key_algorithm",

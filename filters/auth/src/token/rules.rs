@@ -39,6 +39,8 @@ pub struct IssuerSettings {
 pub struct IssuerRules {
     issuer: String,
     audiences: Vec<Audience>,
+    /// The first of them, as it is written.
+    an_audience: String,
     algorithms: Vec<Algorithm>,
     token_types: Vec<TokenType>,
     required_claims: Vec<ClaimPath>,
@@ -90,6 +92,7 @@ impl TryFrom<IssuerSettings> for IssuerRules {
         }
         Ok(Self {
             audiences: settings.audiences.iter().map(|name| Audience::new(name)).collect(),
+            an_audience: settings.audiences.into_iter().next().unwrap_or_default(),
             algorithms: algorithms(&settings.algorithms)?,
             required_claims: claim_paths(&settings.required_claims)?,
             issuer: settings.issuer,
@@ -106,6 +109,11 @@ impl IssuerRules {
         &self.issuer
     }
 
+    /// One name of this server.
+    pub(crate) fn an_audience(&self) -> &str {
+        &self.an_audience
+    }
+
     /// Whether tokens may be signed so.
     pub(super) fn allow_algorithm(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
@@ -117,7 +125,7 @@ impl IssuerRules {
     }
 
     /// Judges claims at the time `now`, in seconds since 1970.
-    pub(super) fn check(&self, claims: &Claims, now: u64) -> Result<(), Reject> {
+    pub(crate) fn check(&self, claims: &Claims, now: u64) -> Result<(), Reject> {
         if claims.issuer != self.issuer {
             return Err(Reject::Issuer);
         }

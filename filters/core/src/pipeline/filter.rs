@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::certificate::PeerCertificate;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
 use crate::message::Message;
@@ -242,6 +243,12 @@ pub trait Environment {
 
     /// Fills `bytes` from a cryptographic source; `false` if there is none.
     fn randomize(&mut self, bytes: &mut [u8]) -> bool;
+
+    /// The certificate that the client proved to have on this connection, if the gateway asked it
+    /// for one.
+    fn peer_certificate(&mut self) -> Option<PeerCertificate> {
+        None
+    }
 
     /// The address of the host that answered, once one did and if the gateway tells.
     fn upstream_address(&mut self) -> Option<String>;

@@ -50,7 +50,7 @@ impl<'a> Answer<'a> {
 }
 
 /// Whether a media type is JSON: `application/json`, or one with the suffix `+json`.
-fn is_json(content_type: &[u8]) -> bool {
+pub(crate) fn is_json(content_type: &[u8]) -> bool {
     let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii().to_ascii_lowercase();
     essence == b"application/json" || essence.ends_with(b"+json")

@@ -8,6 +8,7 @@ mod answer;
 mod calls;
 mod discovery;
 
+pub(crate) use answer::is_json;
 pub use answer::{Answer, AnswerError};
 pub use discovery::{Discovery, IssuerError};
 
