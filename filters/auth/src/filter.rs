@@ -124,8 +124,11 @@ impl Filter for AuthFilter {
 
     fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<Ticket>> {
         let Some(now) = environment.now() else { return Vec::new() };
-        let due = |(index, issuer): (usize, &Issuer)| fetch(index, issuer, issuer.due(now)?);
-        self.issuers.iter().enumerate().filter_map(due).collect()
+        let mut due = |(index, issuer): (usize, &Issuer)| {
+            let request = issuer.due(now, environment)?;
+            fetch(index, issuer, request)
+        };
+        self.issuers.iter().enumerate().filter_map(&mut due).collect()
     }
 
     fn authorize(
@@ -245,7 +248,7 @@ impl AuthFilter {
             }
         };
         let no_keys = || unavailable(&format!("no keys of {}", issuer.name()));
-        match issuer.judge(&token, now) {
+        match issuer.judge(&token, now, environment) {
             Judgement::Accept(claims) => {
                 let known = Known::of_token(issuer, &claims);
                 let weight = known.weight();

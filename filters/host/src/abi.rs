@@ -83,6 +83,20 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -208,6 +222,22 @@ pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, Failed> {
 /// Writes a property.
 pub(crate) fn set_property(path: &str, value: &str) -> Result<(), Failed> {
     check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+}
+
+/// What workers share under `key`, and its version.
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Failed> {
+    let mut version = 0;
+    let answer = receive(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version)
+    });
+    absent_as_none(answer).map(|value| value.map(|value| (value, version)))
+}
+
+/// Shares `value` under `key`. A `version` other than 0 must be the current one, if there is one.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], version: u32) -> Result<(), Failed> {
+    check(unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version)
+    })
 }
 
 /// Answers the request instead of the upstream. `headers` are serialized pairs; `details` go to the

@@ -36,6 +36,7 @@ pub(crate) fn probe() -> Probe {
     let capabilities = Capabilities {
         clock: clock.now().is_some(),
         ticks,
+        shared_data: abi::shared_data("mcp").is_ok(),
         signatures: signature::host_verifies(),
     };
     Probe { clock, hold, capabilities }

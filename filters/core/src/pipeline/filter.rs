@@ -210,12 +210,14 @@ pub trait Response {
 }
 
 /// What the host can do; asked once, before a filter is planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// It tells the time.
     pub clock: bool,
     /// It wakes the module at intervals, so that a held request can be given up.
     pub ticks: bool,
+    /// Its workers can share data.
+    pub shared_data: bool,
     /// It judges signatures ([`crate::signature`]).
     pub signatures: bool,
 }
@@ -248,6 +250,18 @@ pub trait Environment {
     /// for one.
     fn peer_certificate(&mut self) -> Option<PeerCertificate> {
         None
+    }
+
+    /// What the workers of this host share under `key`, with its version; `None` if there is
+    /// nothing, or no sharing.
+    fn shared(&mut self, _key: &str) -> Option<(Vec<u8>, u32)> {
+        None
+    }
+
+    /// Shares `value` under `key`, unless another worker wrote there since `version`; version 0 is
+    /// any. `false` if it was not written.
+    fn share(&mut self, _key: &str, _value: &[u8], _version: u32) -> bool {
+        false
     }
 
     /// The address of the host that answered, once one did and if the gateway tells.
