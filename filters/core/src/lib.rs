@@ -2,7 +2,8 @@
 //!
 //! `json`, `message` and `sse` read the wire; `version`, `mirror` and `agreement` hold MCP's rules;
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
-//! of an exchange; `reply` writes refusals; `config` turns text into checked values.
+//! of an exchange; `rewrite` changes what is in an answer's body; `refusal` says no; `config` turns
+//! text into checked values.
 
 pub mod admission;
 pub mod agreement;
@@ -18,5 +19,6 @@ pub mod mirror;
 pub mod owned;
 pub mod pipeline;
 pub mod refusal;
+pub mod rewrite;
 pub mod sse;
 pub mod version;

@@ -1,9 +1,11 @@
 //! What a filter is to the pipeline, and what it is given.
 
+use super::observe::{Interest, Observation};
 use crate::edit::Edit;
 use crate::head::Head;
 use crate::message::Message;
 use crate::refusal::{Refusal, Reply};
+use crate::rewrite::Piece;
 use crate::version::Era;
 
 /// A filter of the chain. It sees meaning, not bytes, and answers with values; it owns no clock, no
@@ -68,6 +70,27 @@ pub trait Filter {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Vec<Edit>;
+
+    /// What the filter wants with the answer's body; asked right after [`Self::respond`].
+    fn interest(
+        &self,
+        _response: &dyn Response,
+        _caller: &Caller,
+        _state: &mut Self::State,
+    ) -> Interest {
+        Interest::default()
+    }
+
+    /// A message in an answer that is of interest.
+    fn observe(
+        &self,
+        _message: Piece<'_>,
+        _caller: &Caller,
+        _environment: &mut dyn Environment,
+        _state: &mut Self::State,
+    ) -> Observation {
+        Observation::Pass
+    }
 }
 
 /// What identification came to.
@@ -121,6 +144,9 @@ pub struct Caller {
     pub tenant: Option<String>,
     /// What the principal was granted.
     pub scopes: Vec<String>,
+    /// When the credentials stop to hold, in seconds since 1970, with the clock skew that their
+    /// check allows; `None` if they do not.
+    pub expires_at: Option<u64>,
 }
 
 /// One MCP call, from its body or, where the route trusts them, its headers.
@@ -152,6 +178,10 @@ pub struct Capabilities {
     pub clock: bool,
     /// It wakes the module at intervals, so that a held request can be given up.
     pub ticks: bool,
+    /// It lets the body of an answer be changed.
+    pub bodies: bool,
+    /// It lets an answer be ended while it passes.
+    pub ends_streams: bool,
 }
 
 /// A chain ready to run, with what the operator should know of how.

@@ -5,12 +5,14 @@
 //!                  ▲            │    └─ read the body ── scan ── agree ─ authorize ─ forward
 //!                  └── answer ◀─┴─ (keys are missing) ─ call
 //! response head ── respond
+//! response body ── observe, if a filter is interested
 //! ```
 //!
 //! It is a value that takes heads and bodies and returns what the host is to do. Edits of a stage
 //! are returned only if the whole stage passed.
 
 mod filter;
+mod observe;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ pub use filter::{
     Call, Caller, Capabilities, Environment, Filter, HttpAnswer, HttpCall, Identified, Plan,
     Response,
 };
+pub use observe::{Interest, Observation};
 pub use report::{Outcome, Report};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
@@ -30,6 +33,7 @@ use crate::message::{self, Body, Kind, Message, ScanLimits};
 use crate::mirror::{Field, Mirror};
 use crate::refusal::{Addressee, Reason, Refusal, Reply};
 use crate::version::{Claim, Era, Version};
+use observe::Observer;
 
 /// A chain of filters behind one admission.
 #[derive(Debug)]
@@ -46,6 +50,10 @@ pub struct Exchange<F: Filter> {
     state: F::State,
     /// How many calls may still be awaited.
     patience: u8,
+    /// The ids of the requests that went upstream, as exact JSON tokens.
+    requests: Vec<String>,
+    /// Of the answer's body, if anybody is interested.
+    observer: Option<Observer>,
 }
 
 #[derive(Debug)]
@@ -116,6 +124,8 @@ impl<F: Filter> Pipeline<F> {
             reader: self.admission.reader(head),
             state: F::State::default(),
             patience: MAX_CALLS_PER_EXCHANGE,
+            requests: Vec::new(),
+            observer: None,
         };
         let edits = admission::strip(head);
         if let Some(reply) = self.filter.document(head) {
@@ -289,6 +299,7 @@ impl<F: Filter> Pipeline<F> {
         }
         let mut edits =
             self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
+        edits.extend(self.begin_observing(exchange, response));
         if let Some(reader) = &exchange.reader {
             edits.extend(reader.edits());
         }
@@ -347,6 +358,7 @@ impl<F: Filter> Pipeline<F> {
         let edits =
             self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state)?;
         exchange.phase = Phase::Forwarded;
+        exchange.requests = observe::requests(call);
         let outcome = noticed.map_or(Outcome::Forwarded, Outcome::Noticed);
         Ok(Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) })
     }
