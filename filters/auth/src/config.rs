@@ -35,9 +35,23 @@ pub(crate) struct AuthConfig {
     metadata: Option<Section<MetadataConfig>>,
     scopes: Vec<Scope>,
     rules: Vec<Section<RuleConfig>>,
+    list_filtering: ListFiltering,
     upstream_credentials: UpstreamCredentials,
     export_key: Option<Secret>,
     token_cache_ttl: Option<Period>,
+}
+
+/// Whether lists of tools, prompts and resources show only what the rules let the caller use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ListFiltering {
+    /// Where the host cannot, the configuration is refused.
+    #[default]
+    Enforce,
+    /// Where the host cannot, lists show everything.
+    BestEffort,
+    /// Lists show everything.
+    Off,
 }
 
 /// What the upstream sees of a client's credentials.
@@ -104,6 +118,28 @@ fn filter(
     };
     let api_keys: Vec<_> = config.api_keys.into_iter().map(|entry| entry.0).collect();
     let rules: Vec<_> = config.rules.into_iter().map(|rule| rule.0).collect();
+    let filter_lists = match config.list_filtering {
+        ListFiltering::Off => false,
+        _ if rules.is_empty() => false,
+        _ if capabilities.bodies => true,
+        ListFiltering::BestEffort => {
+            notices.push(
+                "this host cannot change an answer's body: lists show also what the rules deny"
+                    .to_owned(),
+            );
+            false
+        }
+        ListFiltering::Enforce => {
+            return Err(ConfigError::new(
+                "list_filtering",
+                "must be \"best_effort\" or \"off\" where there are rules: this host cannot \
+                 change an answer's body, so lists would show what the rules deny",
+            ));
+        }
+    };
+    if !issuers.is_empty() && !capabilities.ends_streams {
+        notices.push("this host cannot end a stream: open ones outlive their tokens".to_owned());
+    }
     let filter = AuthFilter {
         issuers,
         api_keys: ApiKeys::try_from(api_keys)?,
@@ -111,6 +147,8 @@ fn filter(
         challenger: Challenger::new(resource.as_ref(), config.scopes),
         documents: Documents::new(resource.as_slice())?,
         rules: Rules::try_from(rules)?,
+        filter_lists,
+        end_streams: capabilities.ends_streams,
         upstream_credentials: config.upstream_credentials,
         export_key: HashKey::new(export_key),
         cache_ttl: config.token_cache_ttl.map_or(TOKEN_CACHE_TTL, |period| period.0),

@@ -1,5 +1,5 @@
-//! The filter's part in each stage: who calls in `identify`, may they in `authorize`, and where to
-//! turn in `respond`.
+//! The filter's part in each stage: who calls in `identify`, may they in `authorize`, where to turn
+//! in `respond`, and what lists show in `observe`.
 
 use core::cell::{OnceCell, RefCell};
 use core::time::Duration;
@@ -9,15 +9,19 @@ use mcp_core::hash::{self, HashKey, Subject as Hashed};
 use mcp_core::head::{Head, Single};
 use mcp_core::owned;
 use mcp_core::pipeline::{
-    Call, Caller, Environment, Filter, HttpAnswer, HttpCall, Identified, Response,
+    Call, Caller, Environment, Filter, HttpAnswer, HttpCall, Identified, Interest, Observation,
+    Response,
 };
 use mcp_core::refusal::{Reason, Refusal, Reply};
+use mcp_core::rewrite::Piece;
+use mcp_core::version::Era;
 
 use crate::api_key::{ApiKeys, Identity};
 use crate::challenge::Challenger;
 use crate::config::UpstreamCredentials;
 use crate::issuer::{Issuer, Judgement};
 use crate::keys::source::Request;
+use crate::list_filter::{self, Unreadable};
 use crate::metadata::Documents;
 use crate::rules::{Arguments, Rules, Subject, Verdict};
 use crate::token::cache::TokenCache;
@@ -32,11 +36,24 @@ pub struct AuthFilter {
     pub(crate) challenger: Challenger,
     pub(crate) documents: Documents,
     pub(crate) rules: Rules,
+    /// Lists show only what the rules let the caller use.
+    pub(crate) filter_lists: bool,
+    /// Streams end when their token does.
+    pub(crate) end_streams: bool,
     pub(crate) upstream_credentials: UpstreamCredentials,
     pub(crate) export_key: HashKey,
     pub(crate) cache_ttl: Duration,
     /// Made with the first request, since its hash key is random.
     pub(crate) verified: OnceCell<RefCell<TokenCache<Caller>>>,
+}
+
+/// What is remembered of an exchange until its answer comes.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Lists may be in the answer, and who reads them speaks so.
+    lists: Option<Era>,
+    /// Nobody waits for any message in the answer: it is a stream that was opened by GET.
+    unasked: bool,
 }
 
 /// Which issuer was asked for which document.
@@ -52,7 +69,7 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 const AUTHORIZATION: &str = "authorization";
 
 impl Filter for AuthFilter {
-    type State = ();
+    type State = Asked;
     type Ticket = Ticket;
 
     fn document(&self, head: &Head<'_>) -> Option<Reply> {
@@ -64,7 +81,7 @@ impl Filter for AuthFilter {
         head: &Head<'_>,
         caller: &mut Caller,
         environment: &mut dyn Environment,
-        (): &mut (),
+        _: &mut Asked,
     ) -> Result<Identified<Ticket>, Refusal> {
         match self.credentials(head)? {
             Credentials::None => return Err(self.challenger.no_credentials()),
@@ -100,18 +117,10 @@ impl Filter for AuthFilter {
         call: &Call<'_>,
         caller: &Caller,
         _: &mut dyn Environment,
-        (): &mut (),
+        asked: &mut Asked,
     ) -> Result<Vec<Edit>, Refusal> {
-        let judge = |method, name, arguments| {
-            self.rules.judge(&Subject {
-                method,
-                name,
-                arguments,
-                scopes: &caller.scopes,
-                tenant: caller.tenant.as_deref(),
-                agent: caller.agent.as_deref(),
-            })
-        };
+        let judge =
+            |method, name, arguments| self.rules.judge(&subject(caller, method, name, arguments));
         if call.batch.is_empty() {
             let arguments = call
                 .message
@@ -123,7 +132,17 @@ impl Filter for AuthFilter {
             let name = mcp_core::agreement::subject(message);
             self.allow(judge(message.method.as_deref(), name, arguments))?;
         }
-        Ok(Vec::new())
+        asked.unasked = call.method.is_none() && call.message.is_none() && call.batch.is_empty();
+        asked.lists = Some(call.era).filter(|_| {
+            let batch = call.batch.iter().filter_map(|message| message.method.as_deref());
+            let lists =
+                call.method.into_iter().chain(batch).any(|m| list_filter::METHODS.contains(&m));
+            // A stream may bring what an earlier request asked for.
+            self.filter_lists && (lists || asked.unasked)
+        });
+        // What is compressed cannot be filtered.
+        let plain = asked.lists.map(|_| Edit::Remove(b"accept-encoding".to_vec()));
+        Ok(plain.into_iter().collect())
     }
 
     fn respond(
@@ -131,11 +150,43 @@ impl Filter for AuthFilter {
         response: &dyn Response,
         _: &Caller,
         _: &mut dyn Environment,
-        (): &mut (),
+        _: &mut Asked,
     ) -> Vec<Edit> {
         let challenge = response.header("www-authenticate");
         let redirected = challenge.and_then(|challenge| self.challenger.redirect(&challenge));
         redirected.map(|value| Edit::Set("www-authenticate", value)).into_iter().collect()
+    }
+
+    fn interest(&self, _: &dyn Response, caller: &Caller, asked: &mut Asked) -> Interest {
+        Interest {
+            messages: asked.lists.is_some(),
+            until: caller.expires_at.filter(|_| self.end_streams),
+        }
+    }
+
+    fn observe(
+        &self,
+        message: Piece<'_>,
+        caller: &Caller,
+        environment: &mut dyn Environment,
+        asked: &mut Asked,
+    ) -> Observation {
+        let may_use = |method, name: &str| {
+            let subject = subject(caller, Some(method), Some(name), Arguments::Any);
+            matches!(self.rules.judge(&subject), Verdict::Allow { .. })
+        };
+        match list_filter::filter(message, asked.lists.unwrap_or(Era::Legacy), may_use) {
+            Ok(None) => Observation::Pass,
+            Ok(Some(filtered)) => Observation::Replace(filtered),
+            Err(Unreadable) => {
+                environment.warn("an answer that may hold a list cannot be read; it was withheld");
+                if asked.unasked {
+                    Observation::Drop
+                } else {
+                    Observation::End(Refusal::new(Reason::Unreadable))
+                }
+            }
+        }
     }
 }
 
@@ -270,12 +321,30 @@ impl AuthFilter {
     }
 }
 
+/// A call as the rules judge it.
+fn subject<'a>(
+    caller: &'a Caller,
+    method: Option<&'a str>,
+    name: Option<&'a str>,
+    arguments: Arguments<'a>,
+) -> Subject<'a> {
+    Subject {
+        method,
+        name,
+        arguments,
+        scopes: &caller.scopes,
+        tenant: caller.tenant.as_deref(),
+        agent: caller.agent.as_deref(),
+    }
+}
+
 fn of_api_key(identity: &Identity) -> Caller {
     Caller {
         principal: Some(identity.principal.clone().into_bytes()),
         agent: identity.agent.clone(),
         tenant: identity.tenant.clone(),
         scopes: identity.scopes.clone(),
+        expires_at: None,
     }
 }
 
@@ -292,6 +361,7 @@ fn of_token(issuer: &Issuer, claims: &Claims) -> Caller {
         agent: issuer.agent(claims),
         tenant: issuer.tenant(claims),
         scopes: claims.scopes().to_vec(),
+        expires_at: Some(issuer.expires_at(claims)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Who is calling, and may they: an OAuth 2.1 resource server and API-key gate for MCP.
 //!
 //! `token` judges a JWT against an issuer's rules; `keys` reads JWK sets; `api_key` knows callers by
-//! a shared key; `rules` decides by method, tool and scope; `metadata` and `challenge` tell OAuth
-//! clients where to turn.
+//! a shared key; `rules` decides by method, tool and scope, and `list_filter` shows no more than that;
+//! `metadata` and `challenge` tell OAuth clients where to turn.
 
 pub mod api_key;
 pub mod challenge;
@@ -11,6 +11,7 @@ mod filter;
 mod issuer;
 mod json;
 pub mod keys;
+mod list_filter;
 pub mod metadata;
 #[cfg(test)]
 mod rfc_keys;

@@ -8,9 +8,11 @@
 mod abi;
 mod answer;
 mod calls;
+mod deadlines;
 mod environment;
 mod pairs;
 mod probe;
+mod response;
 mod shell;
 mod stream;
 mod telemetry;

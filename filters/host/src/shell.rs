@@ -9,12 +9,13 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::abi::{self, Failed, Level};
+use crate::deadlines::Deadlines;
 use crate::environment::HostEnvironment;
 use crate::probe::{Probe, probe};
 use crate::stream::Stream;
 use crate::telemetry::Telemetry;
 use crate::watchdog::Watchdog;
-use crate::{answer, calls};
+use crate::{answer, calls, response};
 
 /// What a loadable module is made of.
 pub trait Module: 'static {
@@ -49,6 +50,7 @@ pub(crate) struct Running<F: Filter> {
     pub(crate) probe: Probe,
     pub(crate) telemetry: Telemetry,
     pub(crate) watchdog: Watchdog,
+    pub(crate) deadlines: Deadlines,
 }
 
 // === impl Root ===
@@ -90,6 +92,7 @@ impl<M: Module> RootContext for Root<M> {
                     probe,
                     telemetry: Telemetry::default(),
                     watchdog: Watchdog::default(),
+                    deadlines: Deadlines::default(),
                 }));
                 true
             }
@@ -125,6 +128,12 @@ impl<M: Module> RootContext for Root<M> {
             }
             if abi::set_effective_context(context).is_ok() {
                 answer::refuse(Reason::BodyTimeout);
+            }
+        }
+        let now = running.probe.clock.now();
+        for context in now.map(|now| running.deadlines.take_due(now)).unwrap_or_default() {
+            if abi::set_effective_context(context).is_ok() {
+                response::close();
             }
         }
     }

@@ -12,9 +12,10 @@ use proxy_wasm::types::Action;
 use crate::abi::{self, Failed, Level, Map};
 use crate::answer::{apply, refuse, reply};
 use crate::calls;
-use crate::environment::{HostEnvironment, HostResponse};
+use crate::environment::HostEnvironment;
 use crate::pairs;
 use crate::probe::{Hold, TICK_PERIOD};
+use crate::response;
 use crate::shell::Running;
 
 /// One exchange.
@@ -100,15 +101,15 @@ impl<F: Filter> HttpContext for Stream<F> {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let (Some(running), Some(exchange)) = (self.running.clone(), self.exchange.as_mut()) {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
-            let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
-            if let Err(Failed(status)) = apply(Map::Response, &edits) {
-                abi::log(
-                    Level::Error,
-                    &format!("the host refused a response header: status {status}"),
-                );
-            }
+        if let (Some(running), Some(exchange)) = (&self.running, &mut self.exchange) {
+            response::head(running, self.context, exchange);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if let (Some(running), Some(exchange)) = (&self.running, &mut self.exchange) {
+            response::body(running, self.context, exchange, size, end_of_stream);
         }
         Action::Continue
     }
@@ -216,6 +217,7 @@ impl<F: Filter> Drop for Stream<F> {
     fn drop(&mut self) {
         if let Some(running) = &self.running {
             running.watchdog.release(self.context);
+            running.deadlines.release(self.context);
         }
     }
 }

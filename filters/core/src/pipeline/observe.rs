@@ -3,6 +3,9 @@
 //! An answer is observed only where a filter asked for it as the head passed; all others pass
 //! without a look. Nothing is ever paused: what is incomplete is held in the observer.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Call, Environment, Exchange, Filter, Pipeline, Response};
 use crate::edit::{Edit, HeaderValue};
 use crate::limits::MAX_STREAM_EVENT;
