@@ -9,8 +9,8 @@ use mcp_core::hash::{self, HashKey, Subject as Hashed};
 use mcp_core::head::{Head, Single};
 use mcp_core::owned;
 use mcp_core::pipeline::{
-    Call, Caller, Environment, Filter, HttpAnswer, HttpCall, Identified, Interest, Observation,
-    Response,
+    Call, Caller, Environment, Fetch, Filter, HttpAnswer, Identified, Interest, Observation,
+    Response, Topic,
 };
 use mcp_core::refusal::{Reason, Refusal, Reply};
 use mcp_core::rewrite::Piece;
@@ -57,7 +57,7 @@ pub struct Asked {
 }
 
 /// Which issuer was asked for which document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     issuer: usize,
     request: Request,
@@ -92,7 +92,8 @@ impl Filter for AuthFilter {
             }
             Credentials::Bearer(bearer) => match self.verify(bearer, environment)? {
                 Verified::Known(known) => *caller = known,
-                Verified::Await(call, ticket) => return Ok(Identified::Await(call, ticket)),
+                Verified::Fetch(fetch) => return Ok(Identified::Fetch(fetch)),
+                Verified::Wait(topic) => return Ok(Identified::Wait(topic)),
             },
         }
         Ok(Identified::Settled(self.exports(caller)))
@@ -104,12 +105,10 @@ impl Filter for AuthFilter {
         }
     }
 
-    fn tick(&self, environment: &mut dyn Environment) -> Option<(HttpCall, Ticket)> {
-        let now = environment.now()?;
-        self.issuers.iter().enumerate().find_map(|(issuer, keys)| {
-            let request = keys.due(now)?;
-            Some((keys.call(&request)?, Ticket { issuer, request }))
-        })
+    fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<Ticket>> {
+        let Some(now) = environment.now() else { return Vec::new() };
+        let due = |(index, issuer): (usize, &Issuer)| fetch(index, issuer, issuer.due(now)?);
+        self.issuers.iter().enumerate().filter_map(due).collect()
     }
 
     fn authorize(
@@ -198,7 +197,8 @@ enum Credentials<'a> {
 
 enum Verified {
     Known(Caller),
-    Await(HttpCall, Ticket),
+    Fetch(Fetch<Ticket>),
+    Wait(Topic),
 }
 
 impl AuthFilter {
@@ -253,9 +253,9 @@ impl AuthFilter {
             }
             Judgement::Reject(reject) => Err(self.rejected(reject)),
             Judgement::Ask(request) => {
-                let call = issuer.call(&request).ok_or_else(unavailable)?;
-                Ok(Verified::Await(call, Ticket { issuer: index, request }))
+                fetch(index, issuer, request).map(Verified::Fetch).ok_or_else(unavailable)
             }
+            Judgement::Wait => Ok(Verified::Wait(keys_of(index))),
             Judgement::Unavailable(seconds) => {
                 Err(unavailable().with_header("retry-after", seconds.into()))
             }
@@ -336,6 +336,16 @@ fn subject<'a>(
         tenant: caller.tenant.as_deref(),
         agent: caller.agent.as_deref(),
     }
+}
+
+/// The call that asks for a document of the issuer at `index`.
+fn fetch(index: usize, issuer: &Issuer, request: Request) -> Option<Fetch<Ticket>> {
+    let call = issuer.call(&request)?;
+    Some(Fetch { call, ticket: Ticket { issuer: index, request }, topic: keys_of(index) })
+}
+
+fn keys_of(issuer: usize) -> Topic {
+    Topic(u64::try_from(issuer).unwrap_or(u64::MAX))
 }
 
 fn of_api_key(identity: &Identity) -> Caller {

@@ -56,7 +56,12 @@ pub(crate) struct Issuer {
 #[derive(Debug)]
 enum Keys {
     Inline(KeySet),
-    Remote { source: Box<RefCell<Source>>, service: Service },
+    /// `wakes`: whether a request may wait for another's call.
+    Remote {
+        source: Box<RefCell<Source>>,
+        service: Service,
+        wakes: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -73,6 +78,8 @@ pub(crate) enum Judgement {
     Reject(Reject),
     /// Ask for this document, then judge again.
     Ask(Request),
+    /// It is being asked for: judge again once it came.
+    Wait,
     /// Nobody can tell before so many seconds have passed.
     Unavailable(u64),
 }
@@ -144,11 +151,8 @@ impl JwksConfig {
             cooldown: seconds(self.cooldown, defaults.cooldown),
             call_timeout,
             // A host that cannot wake a request lets each one that waits make a call of its own.
-            max_calls: if capabilities.ticks {
-                defaults.max_calls
-            } else {
-                MAX_CALLS_WITHOUT_TICKS
-            },
+            max_calls: if capabilities.ticks { 1 } else { MAX_CALLS_WITHOUT_TICKS },
+            timer: capabilities.ticks,
             ..defaults
         };
         let discovery = Discovery::of(issuer);
@@ -178,7 +182,8 @@ impl JwksConfig {
             authority,
             timeout: u32::try_from(call_timeout.as_millis()).unwrap_or(MAX_TIMEOUT),
         };
-        Ok(Keys::Remote { source: Box::new(RefCell::new(source)), service })
+        let source = Box::new(RefCell::new(source));
+        Ok(Keys::Remote { source, service, wakes: capabilities.ticks })
     }
 }
 
@@ -229,23 +234,25 @@ impl Issuer {
         };
         match &self.keys {
             Keys::Inline(keys) => verdict(keys),
-            Keys::Remote { source, .. } => match source.borrow_mut().decide(now, token.key_id()) {
-                Decision::Use(keys) => verdict(keys),
-                Decision::Refresh(_, request) | Decision::Fetch(request) => Judgement::Ask(request),
-                Decision::Wait { retry_after } | Decision::Unavailable { retry_after } => {
-                    Judgement::Unavailable(retry_after)
+            Keys::Remote { source, wakes, .. } => {
+                match source.borrow_mut().decide(now, token.key_id()) {
+                    Decision::Use(keys) => verdict(keys),
+                    Decision::Refresh(_, request) | Decision::Fetch(request) => {
+                        Judgement::Ask(request)
+                    }
+                    Decision::Wait { .. } if *wakes => Judgement::Wait,
+                    Decision::Wait { retry_after } | Decision::Unavailable { retry_after } => {
+                        Judgement::Unavailable(retry_after)
+                    }
                 }
-            },
+            }
         }
     }
 
     /// The document to ask for without waiting for a token, if the keys are due.
     pub(crate) fn due(&self, now: u64) -> Option<Request> {
         let Keys::Remote { source, .. } = &self.keys else { return None };
-        match source.borrow_mut().decide(now, None) {
-            Decision::Refresh(_, request) | Decision::Fetch(request) => Some(request),
-            Decision::Use(_) | Decision::Wait { .. } | Decision::Unavailable { .. } => None,
-        }
+        source.borrow_mut().due(now)
     }
 
     /// The call that asks for `request`.
@@ -256,6 +263,7 @@ impl Issuer {
             scheme: if self.name().starts_with("http://") { "http" } else { "https" },
             authority: service.authority.clone(),
             path: request.path.clone(),
+            form: None,
             timeout: service.timeout,
         })
     }

@@ -78,5 +78,13 @@ pub const MAX_URI: usize = 2048;
 /// events are filtered a longer one is withheld, elsewhere it passes.
 pub const MAX_STREAM_EVENT: usize = 1024 * 1024;
 
-/// HTTP calls that one request may wait for, one after the other: metadata, then keys.
-pub const MAX_CALLS_PER_EXCHANGE: u8 = 3;
+/// HTTP calls that are made for one request, one after the other: metadata, then keys.
+pub const MAX_FETCHES_PER_EXCHANGE: u8 = 3;
+
+/// How often one request is told to go on waiting for another's call. It is asked with every answer
+/// it may wait for and with every tick, so no request waits longer than a minute or so.
+pub const MAX_WAITS_PER_EXCHANGE: u8 = 64;
+
+/// Requests of one VM that wait for answers at the same time; each holds a connection and maybe a
+/// body. Further ones are told to come back.
+pub const MAX_WAITING: usize = 1024;

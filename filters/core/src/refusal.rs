@@ -142,6 +142,9 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
     }
 }
 
+/// Seconds after which a request may be made again (RFC 9110 §10.2.3).
+pub const RETRY_AFTER: &str = "retry-after";
+
 // === impl Refusal ===
 
 impl Refusal {
@@ -196,6 +199,10 @@ impl Refusal {
             _ => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#),
         };
         headers.push(("content-type", HeaderValue::from_static("application/json")));
+        // A client that is turned away for a while learns for how long, be it by guess.
+        if status == 503 && !headers.iter().any(|(name, _)| *name == RETRY_AFTER) {
+            headers.push((RETRY_AFTER, HeaderValue::from_static("1")));
+        }
         Reply { status, headers, body: body.into_bytes() }
     }
 

@@ -12,16 +12,21 @@ use crate::abi::{self, Level, Map};
 /// why.
 pub(crate) fn dispatch(call: &HttpCall) -> Option<u32> {
     // APISIX fills in what is missing from memory of an earlier call.
-    let headers = vec![
-        (":method", "GET"),
+    let mut headers = vec![
+        (":method", if call.form.is_some() { "POST" } else { "GET" }),
         (":scheme", call.scheme),
         (":authority", &call.authority),
         (":path", &call.path),
         ("accept", "application/json"),
     ];
+    if let Some(form) = &call.form {
+        headers.push(("authorization", form.authorization.as_str()));
+        headers.push(("content-type", "application/x-www-form-urlencoded"));
+    }
+    let body = call.form.as_ref().map(|form| form.body.as_bytes());
     let timeout = Duration::from_millis(u64::from(call.timeout));
     let sent =
-        proxy_wasm::hostcalls::dispatch_http_call(&call.service, headers, None, vec![], timeout);
+        proxy_wasm::hostcalls::dispatch_http_call(&call.service, headers, body, vec![], timeout);
     sent.inspect_err(|status| {
         abi::log(
             Level::Error,

@@ -1,6 +1,6 @@
 //! Time, randomness and the upstream's address, as the host gives them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mcp_core::pipeline::{Environment, Response};
 
@@ -18,16 +18,19 @@ pub(crate) enum Clock {
 impl Clock {
     /// Seconds since 1970.
     pub(crate) fn now(self) -> Option<u64> {
+        self.since_1970().map(|since| since.as_secs()).filter(|seconds| *seconds > 0)
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn milliseconds(self) -> Option<u64> {
+        u64::try_from(self.since_1970()?.as_millis()).ok()
+    }
+
+    fn since_1970(self) -> Option<Duration> {
         match self {
-            Self::Host => {
-                abi::now().ok().and_then(|nanoseconds| nanoseconds.checked_div(1_000_000_000))
-            }
+            Self::Host => abi::now().ok().map(Duration::from_nanos),
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-            Self::Wasi => SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .ok()
-                .map(|since| since.as_secs())
-                .filter(|seconds| *seconds > 0),
+            Self::Wasi => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok(),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The boundary to the gateway: everything that knows proxy-wasm is here, and nothing else is.
 //!
 //! `abi` declares the raw host calls and holds the only `unsafe`; `probe` asks once what the host
-//! can do; `stream` feeds the pipeline and carries out what it returns; `shell` configures and ticks;
-//! `watchdog` gives up requests
-//! whose body never comes; `telemetry` counts and logs.
+//! can do; `stream` takes the callbacks of an exchange, and `request` and `response` feed the
+//! pipeline from them and carry out what it returns; `shell` configures and ticks; `waiting` holds
+//! requests until an answer comes, `watchdog` gives up those whose body never does, `deadlines` knows
+//! when open streams end; `telemetry` counts and logs.
 
 mod abi;
 mod answer;
@@ -12,10 +13,12 @@ mod deadlines;
 mod environment;
 mod pairs;
 mod probe;
+mod request;
 mod response;
 mod shell;
 mod stream;
 mod telemetry;
+mod waiting;
 mod watchdog;
 
 pub use shell::{Module, start};

@@ -1,19 +1,23 @@
 //! The module as the SDK knows it: what is configured once, what ticks, and the making of streams.
 
+use core::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
-use mcp_core::pipeline::{Capabilities, Filter, HttpAnswer, Pipeline, Plan};
+use mcp_core::pipeline::{Capabilities, Fetch, Filter, HttpAnswer, Pipeline, Plan, Topic};
 use mcp_core::refusal::Reason;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{Action, ContextType};
 
 use crate::abi::{self, Failed, Level};
 use crate::deadlines::Deadlines;
 use crate::environment::HostEnvironment;
-use crate::probe::{Probe, probe};
+use crate::probe::{Probe, TICK_PERIOD, probe};
+use crate::request::Request;
 use crate::stream::Stream;
 use crate::telemetry::Telemetry;
+use crate::waiting::{Errands, WaitingRequests};
 use crate::watchdog::Watchdog;
 use crate::{answer, calls, response};
 
@@ -35,14 +39,19 @@ pub trait Module: 'static {
 /// Registers `M` with the SDK; to be called from the module's initializer.
 pub fn start<M: Module>() {
     std::panic::set_hook(Box::new(|panic| abi::log(Level::Critical, &panic.to_string())));
-    proxy_wasm::set_root_context(|_| Box::new(Root::<M> { running: None, pending: None }));
+    proxy_wasm::set_root_context(|context| {
+        Box::new(Root::<M> { context, running: None, calls: BTreeMap::new(), last_tick: None })
+    });
 }
 
 /// One configured instance of the module.
 struct Root<M: Module> {
+    context: u32,
     running: Option<Rc<Running<M::Filter>>>,
-    /// The call that no request waits for, by the host's token.
-    pending: Option<(u32, <M::Filter as Filter>::Ticket)>,
+    /// The plugin's calls under way, by the host's tokens.
+    calls: BTreeMap<u32, (<M::Filter as Filter>::Ticket, Topic)>,
+    /// When the last regular tick was, in milliseconds.
+    last_tick: Option<u64>,
 }
 
 pub(crate) struct Running<F: Filter> {
@@ -51,21 +60,94 @@ pub(crate) struct Running<F: Filter> {
     pub(crate) telemetry: Telemetry,
     pub(crate) watchdog: Watchdog,
     pub(crate) deadlines: Deadlines,
+    pub(crate) waiting: WaitingRequests<F>,
+    pub(crate) errands: Errands<F::Ticket>,
+}
+
+// === impl Running ===
+
+impl<F: Filter> Running<F> {
+    /// Notes whether the request waits to be woken.
+    pub(crate) fn list(&self, request: &Rc<RefCell<Request<F>>>) {
+        let (context, topic) = {
+            let request = request.borrow();
+            (request.context(), request.topic())
+        };
+        if let Some(topic) = topic {
+            self.waiting.hold(context, topic, Rc::clone(request));
+        }
+    }
 }
 
 // === impl Root ===
 
 impl<M: Module> Context for Root<M> {
     fn on_http_call_response(&mut self, token: u32, count: usize, size: usize, _: usize) {
-        let Some((_, ticket)) = self.pending.take_if(|(pending, _)| *pending == token) else {
-            return;
-        };
-        if let Some(running) = &self.running {
+        let Some((ticket, topic)) = self.calls.remove(&token) else { return };
+        let Some(running) = self.running.clone() else { return };
+        calls::with_answer(count, size, |answer| {
             let mut environment = HostEnvironment { clock: running.probe.clock };
-            calls::with_answer(count, size, |answer| {
-                running.pipeline.background_answer(ticket, answer, &mut environment);
-            });
+            running.pipeline.answered(ticket, answer, &mut environment);
+        });
+        self.wake(&running, Some(topic));
+        self.run_errands(&running);
+    }
+}
+
+impl<M: Module> Root<M> {
+    /// Makes the calls that were asked for.
+    fn run_errands(&mut self, running: &Running<M::Filter>) {
+        while let Some(Fetch { call, ticket, topic }) = running.errands.next() {
+            match calls::dispatch(&call) {
+                Some(token) => drop(self.calls.insert(token, (ticket, topic))),
+                None => {
+                    let mut environment = HostEnvironment { clock: running.probe.clock };
+                    running.pipeline.answered(ticket, &HttpAnswer::NONE, &mut environment);
+                    self.wake(running, Some(topic));
+                }
+            }
         }
+    }
+
+    /// Lets requests that wait for `topic`, or all, look again. The host's calls are about this
+    /// plugin afterwards.
+    fn wake(&self, running: &Running<M::Filter>, topic: Option<Topic>) {
+        let waiting = running.waiting.take(topic);
+        if waiting.is_empty() {
+            return;
+        }
+        for request in waiting {
+            let context = request.borrow().context();
+            if abi::set_effective_context(context).is_err() {
+                continue;
+            }
+            let action = request.borrow_mut().resume(running);
+            if action == Action::Continue
+                && let Err(Failed(status)) = abi::resume_request()
+            {
+                let problem = format!("the host did not resume a request: status {status}");
+                abi::log(Level::Error, &problem);
+            }
+            running.list(&request);
+        }
+        if let Err(Failed(status)) = abi::set_effective_context(self.context) {
+            abi::log(Level::Error, &format!("the host did not return to its plugin: {status}"));
+        }
+    }
+
+    /// Whether a tick is one of the regular ones, rather than one that a request asked for.
+    fn is_regular(&mut self, running: &Running<M::Filter>) -> bool {
+        let now = running.probe.clock.milliseconds();
+        if running.errands.take_hurry() {
+            let _ = abi::set_tick_period(TICK_PERIOD);
+            let elapsed = now.zip(self.last_tick).and_then(|(now, last)| now.checked_sub(last));
+            // Requests that hurry all the time must not keep the regular ticks away.
+            if elapsed.is_some_and(|elapsed| elapsed < u64::from(TICK_PERIOD)) {
+                return false;
+            }
+        }
+        self.last_tick = now;
+        true
     }
 }
 
@@ -93,6 +175,8 @@ impl<M: Module> RootContext for Root<M> {
                     telemetry: Telemetry::default(),
                     watchdog: Watchdog::default(),
                     deadlines: Deadlines::default(),
+                    waiting: WaitingRequests::default(),
+                    errands: Errands::default(),
                 }));
                 true
             }
@@ -104,19 +188,18 @@ impl<M: Module> RootContext for Root<M> {
     }
 
     fn on_tick(&mut self) {
-        let Some(running) = &self.running else { return };
-        // First, while the effective context is still the root's: the call is nobody else's.
-        if self.pending.is_none() {
+        let Some(running) = self.running.clone() else { return };
+        let regular = self.is_regular(&running);
+        if regular {
             let mut environment = HostEnvironment { clock: running.probe.clock };
-            if let Some((call, ticket)) = running.pipeline.tick(&mut environment) {
-                match calls::dispatch(&call) {
-                    Some(token) => self.pending = Some((token, ticket)),
-                    None => {
-                        let none = &HttpAnswer::NONE;
-                        running.pipeline.background_answer(ticket, none, &mut environment);
-                    }
-                }
+            for fetch in running.pipeline.tick(&mut environment) {
+                running.errands.add(fetch);
             }
+            self.wake(&running, None);
+        }
+        self.run_errands(&running);
+        if !regular {
+            return;
         }
         for (context, held) in running.watchdog.tick() {
             if !held.began {

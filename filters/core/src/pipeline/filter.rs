@@ -1,7 +1,9 @@
 //! What a filter is to the pipeline, and what it is given.
 
+use core::fmt;
+
 use super::observe::{Interest, Observation};
-use crate::edit::Edit;
+use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
 use crate::message::Message;
 use crate::refusal::{Refusal, Reply};
@@ -15,15 +17,15 @@ pub trait Filter {
     type State: Default;
 
     /// What tells the filter which of its HTTP calls was answered.
-    type Ticket: 'static;
+    type Ticket: Clone + PartialEq + 'static;
 
     /// A document this filter publishes for everyone, such as OAuth metadata.
     fn document(&self, _head: &Head<'_>) -> Option<Reply> {
         None
     }
 
-    /// Who calls, from the request's head alone. It is asked again once a call it awaits was
-    /// answered, so it decides by what it has stored and changes nothing until it knows.
+    /// Who calls, from the request's head alone. It is asked again once what it waits for came, and
+    /// now and then before, so it decides by what it has stored and changes nothing until it knows.
     ///
     /// # Errors
     /// A refusal; the pipeline reads the body first where the answer should name the request.
@@ -44,10 +46,10 @@ pub trait Filter {
     ) {
     }
 
-    /// Time passed: the call to make now without waiting for a request, if there is one. Asked
-    /// only on hosts that tick.
-    fn tick(&self, _environment: &mut dyn Environment) -> Option<(HttpCall, Self::Ticket)> {
-        None
+    /// Time passed: the calls to make now that no request waits for. Asked only on hosts that
+    /// tick.
+    fn tick(&self, _environment: &mut dyn Environment) -> Vec<Fetch<Self::Ticket>> {
+        Vec::new()
     }
 
     /// Whether this call may go upstream, and what the upstream and the gateway learn of it.
@@ -98,12 +100,30 @@ pub trait Filter {
 pub enum Identified<T> {
     /// Who calls is settled, with these changes to the request's head.
     Settled(Vec<Edit>),
-    /// It depends on the answer to this call.
-    Await(HttpCall, T),
+    /// It depends on the answer to this call, which is to be made.
+    Fetch(Fetch<T>),
+    /// It depends on the answer to a call about this topic that is under way. Only on hosts that
+    /// tick: others cannot wake a request that made no call of its own.
+    Wait(Topic),
 }
 
-/// A GET for a JSON document of a service of the gateway's configuration.
+/// What a call is about: its answer helps every request that waits for the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topic(pub u64);
+
+/// A call to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch<T> {
+    /// The call.
+    pub call: HttpCall,
+    /// Goes back to the filter with the answer.
+    pub ticket: T,
+    /// What it is about.
+    pub topic: Topic,
+}
+
+/// A request for a JSON document of a service of the gateway's configuration.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpCall {
     /// Name of an Envoy cluster, or `host:port` on APISIX.
     pub service: String,
@@ -113,8 +133,19 @@ pub struct HttpCall {
     pub authority: String,
     /// Path and query.
     pub path: String,
+    /// What is sent: nothing in a GET, a form in a POST.
+    pub form: Option<Form>,
     /// How long to wait, in milliseconds.
     pub timeout: u32,
+}
+
+/// The body of a POST, and who sends it. It holds secrets, so it cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Form {
+    /// `Authorization`.
+    pub authorization: HeaderValue,
+    /// In `application/x-www-form-urlencoded`.
+    pub body: String,
 }
 
 /// The answer to a call.
@@ -126,6 +157,13 @@ pub struct HttpAnswer<'a> {
     pub content_type: Option<&'a [u8]>,
     /// The body.
     pub body: &'a [u8],
+}
+
+impl fmt::Debug for HttpCall {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut call = formatter.debug_struct("HttpCall");
+        call.field("service", &self.service).field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl HttpAnswer<'_> {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! request head ── admit ── identify ─┬─ (headers suffice) ─ authorize ─ forward
-//!                  ▲            │    └─ read the body ── scan ── agree ─ authorize ─ forward
-//!                  └── answer ◀─┴─ (keys are missing) ─ call
+//!                           ▲   │    └─ read the body ── scan ── agree ─ authorize ─ forward
+//!                  resume ──┘   └─ (keys are missing) ─ fetch, or wait for another's fetch
 //! response head ── respond
 //! response body ── observe, if a filter is interested
 //! ```
@@ -18,8 +18,8 @@ mod report;
 mod tests;
 
 pub use filter::{
-    Call, Caller, Capabilities, Environment, Filter, HttpAnswer, HttpCall, Identified, Plan,
-    Response,
+    Call, Caller, Capabilities, Environment, Fetch, Filter, Form, HttpAnswer, HttpCall, Identified,
+    Plan, Response, Topic,
 };
 pub use observe::{Interest, Observation};
 pub use report::{Outcome, Report};
@@ -28,7 +28,7 @@ use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, V
 use crate::agreement;
 use crate::edit::Edit;
 use crate::head::Head;
-use crate::limits::MAX_CALLS_PER_EXCHANGE;
+use crate::limits::{MAX_FETCHES_PER_EXCHANGE, MAX_WAITS_PER_EXCHANGE};
 use crate::message::{self, Body, Kind, Message, ScanLimits};
 use crate::mirror::{Field, Mirror};
 use crate::refusal::{Addressee, Reason, Refusal, Reply};
@@ -44,22 +44,24 @@ pub struct Pipeline<F> {
 
 /// What the pipeline remembers of one exchange.
 pub struct Exchange<F: Filter> {
-    phase: Phase<F::Ticket>,
+    phase: Phase,
     caller: Caller,
     reader: Option<Reader>,
     state: F::State,
-    /// How many calls may still be awaited.
-    patience: u8,
     /// The ids of the requests that went upstream, as exact JSON tokens.
     requests: Vec<String>,
     /// Of the answer's body, if anybody is interested.
     observer: Option<Observer>,
+    /// How many calls may still be made for it.
+    fetches: u8,
+    /// How often it may still be told to wait.
+    waits: u8,
 }
 
 #[derive(Debug)]
-enum Phase<T> {
-    /// A call decides who calls.
-    AwaitingAnswer { ticket: T, verb: Verb, has_body: bool },
+enum Phase {
+    /// The answer to a call decides who calls.
+    AwaitingAnswer { verb: Verb, has_body: bool },
     /// The body decides; what the head was refused for is said once the body named the request.
     AwaitingBody { mirror: Mirror, refused: Option<Refusal> },
     /// An MCP request went upstream.
@@ -70,29 +72,31 @@ enum Phase<T> {
 
 /// What the host is to do with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct Step<T> {
     /// Changes to the request's head, to be made first.
     pub edits: Vec<Edit>,
     /// Then this.
-    pub next: Next,
+    pub next: Next<T>,
     /// What to log and count, once the exchange is decided.
     pub report: Option<Report>,
 }
 
 /// Where the request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum Next<T> {
     /// Upstream.
     Forward,
     /// Nowhere yet: hold it and hand in the whole body.
     ReadBody,
-    /// Nowhere yet: make this call and hand in its answer.
-    Call(HttpCall),
+    /// Nowhere yet: hold it, make this call, hand in its answer and resume.
+    Fetch(Fetch<T>),
+    /// Nowhere yet: hold it and resume once a call about this topic was answered.
+    Wait(Topic),
     /// Back, with this.
     Reply(Reply),
 }
 
-impl Step {
+impl<T> Step<T> {
     /// The same, with `edits` made before its own.
     fn after(mut self, edits: Vec<Edit>) -> Self {
         self.edits.splice(0..0, edits);
@@ -117,15 +121,16 @@ impl<F: Filter> Pipeline<F> {
         head: &Head<'_>,
         has_body: bool,
         environment: &mut dyn Environment,
-    ) -> (Exchange<F>, Step) {
+    ) -> (Exchange<F>, Step<F::Ticket>) {
         let mut exchange = Exchange {
             phase: Phase::Finished,
             caller: Caller::default(),
             reader: self.admission.reader(head),
             state: F::State::default(),
-            patience: MAX_CALLS_PER_EXCHANGE,
             requests: Vec::new(),
             observer: None,
+            fetches: MAX_FETCHES_PER_EXCHANGE,
+            waits: MAX_WAITS_PER_EXCHANGE,
         };
         let edits = admission::strip(head);
         if let Some(reply) = self.filter.document(head) {
@@ -144,17 +149,25 @@ impl<F: Filter> Pipeline<F> {
         (exchange, step.after(edits))
     }
 
-    /// The call that the exchange awaits was answered; `head` is the request's, once more.
-    pub fn call_answered(
+    /// A call was answered: what was learned is stored. Resume the requests that wait for it.
+    pub fn answered(
+        &self,
+        ticket: F::Ticket,
+        answer: &HttpAnswer<'_>,
+        environment: &mut dyn Environment,
+    ) {
+        self.filter.answered(ticket, answer, environment);
+    }
+
+    /// What the exchange waits for may have come; `head` is the request's, once more.
+    pub fn resume(
         &self,
         exchange: &mut Exchange<F>,
         head: &Head<'_>,
-        answer: &HttpAnswer<'_>,
         environment: &mut dyn Environment,
-    ) -> Step {
+    ) -> Step<F::Ticket> {
         match core::mem::replace(&mut exchange.phase, Phase::Finished) {
-            Phase::AwaitingAnswer { ticket, verb, has_body } => {
-                self.filter.answered(ticket, answer, environment);
+            Phase::AwaitingAnswer { verb, has_body } => {
                 self.identify(exchange, head, verb, has_body, environment)
             }
             settled => {
@@ -164,19 +177,9 @@ impl<F: Filter> Pipeline<F> {
         }
     }
 
-    /// Time passed: the call to make that no request waits for, if there is one.
-    pub fn tick(&self, environment: &mut dyn Environment) -> Option<(HttpCall, F::Ticket)> {
+    /// Time passed: the calls to make that no request waits for.
+    pub fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<F::Ticket>> {
         self.filter.tick(environment)
-    }
-
-    /// The call that [`Self::tick`] asked for was answered.
-    pub fn background_answer(
-        &self,
-        ticket: F::Ticket,
-        answer: &HttpAnswer<'_>,
-        environment: &mut dyn Environment,
-    ) {
-        self.filter.answered(ticket, answer, environment);
     }
 
     fn identify(
@@ -186,18 +189,24 @@ impl<F: Filter> Pipeline<F> {
         verb: Verb,
         has_body: bool,
         environment: &mut dyn Environment,
-    ) -> Step {
+    ) -> Step<F::Ticket> {
         let identified =
             self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
         let (edits, mut refused) = match identified {
             Ok(Identified::Settled(edits)) => (edits, None),
-            Ok(Identified::Await(call, ticket)) => {
-                let Some(patience) = exchange.patience.checked_sub(1) else {
-                    return self.refuse_unread(exchange, &Refusal::new(Reason::Unavailable));
-                };
-                exchange.patience = patience;
-                exchange.phase = Phase::AwaitingAnswer { ticket, verb, has_body };
-                return Step { edits: Vec::new(), next: Next::Call(call), report: None };
+            Ok(Identified::Fetch(fetch)) => {
+                let left = exchange.fetches.checked_sub(1);
+                let Some(left) = left else { return self.give_up(exchange) };
+                exchange.fetches = left;
+                exchange.phase = Phase::AwaitingAnswer { verb, has_body };
+                return Step { edits: Vec::new(), next: Next::Fetch(fetch), report: None };
+            }
+            Ok(Identified::Wait(topic)) => {
+                let left = exchange.waits.checked_sub(1);
+                let Some(left) = left else { return self.give_up(exchange) };
+                exchange.waits = left;
+                exchange.phase = Phase::AwaitingAnswer { verb, has_body };
+                return Step { edits: Vec::new(), next: Next::Wait(topic), report: None };
             }
             Err(refusal) if verb == Verb::Post && refusal.reason.waits_for_id() => {
                 (Vec::new(), Some(refusal))
@@ -227,7 +236,7 @@ impl<F: Filter> Pipeline<F> {
         exchange: &mut Exchange<F>,
         body: &[u8],
         environment: &mut dyn Environment,
-    ) -> Step {
+    ) -> Step<F::Ticket> {
         let (mirror, refused) = match core::mem::replace(&mut exchange.phase, Phase::Finished) {
             Phase::AwaitingBody { mirror, refused } => (mirror, refused),
             settled => {
@@ -307,7 +316,7 @@ impl<F: Filter> Pipeline<F> {
     }
 
     /// Ends an exchange the host gave up on, such as one whose body never came.
-    pub fn abandon(&self, exchange: &mut Exchange<F>, reason: Reason) -> Step {
+    pub fn abandon(&self, exchange: &mut Exchange<F>, reason: Reason) -> Step<F::Ticket> {
         self.refuse_unread(exchange, &Refusal::new(reason))
     }
 
@@ -354,7 +363,7 @@ impl<F: Filter> Pipeline<F> {
         call: &Call<'_>,
         noticed: Option<Reason>,
         environment: &mut dyn Environment,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Step<F::Ticket>, Refusal> {
         let edits =
             self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state)?;
         exchange.phase = Phase::Forwarded;
@@ -363,7 +372,11 @@ impl<F: Filter> Pipeline<F> {
         Ok(Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) })
     }
 
-    fn refuse_unread(&self, exchange: &mut Exchange<F>, refusal: &Refusal) -> Step {
+    fn give_up(&self, exchange: &mut Exchange<F>) -> Step<F::Ticket> {
+        self.refuse_unread(exchange, &Refusal::new(Reason::Unavailable))
+    }
+
+    fn refuse_unread(&self, exchange: &mut Exchange<F>, refusal: &Refusal) -> Step<F::Ticket> {
         self.refuse(exchange, refusal, Addressee::Unknown, &unread(Era::Legacy))
     }
 
@@ -373,7 +386,7 @@ impl<F: Filter> Pipeline<F> {
         refusal: &Refusal,
         addressee: Addressee<'_>,
         call: &Call<'_>,
-    ) -> Step {
+    ) -> Step<F::Ticket> {
         exchange.phase = Phase::Finished;
         let mut reply = refusal.reply(addressee);
         if let Some(reader) = &exchange.reader {

@@ -9,15 +9,15 @@ use core::convert::Infallible;
 use serde_json::{Value, json};
 
 use super::{
-    Call, Caller, Environment, Exchange, Filter, HttpAnswer, HttpCall, Identified, Next, Outcome,
-    Pipeline, Report, Response, Step,
+    Call, Caller, Environment, Exchange, Fetch, Filter, HttpAnswer, HttpCall, Identified, Next,
+    Outcome, Pipeline, Report, Response, Topic,
 };
 use crate::admission::{Admission, AdmissionConfig};
 use crate::config;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
-use crate::limits::MAX_CALLS_PER_EXCHANGE;
-use crate::refusal::{Reason, Refusal, Reply};
+use crate::limits::{MAX_FETCHES_PER_EXCHANGE, MAX_WAITS_PER_EXCHANGE};
+use crate::refusal::{RETRY_AFTER, Reason, Refusal, Reply};
 use crate::version::Era;
 
 /// A filter that notes each stage, edits in each, and refuses where it is told to.
@@ -32,6 +32,8 @@ struct Recorder {
 struct Asking {
     answers: Cell<u8>,
     needed: u8,
+    /// Whether a call is under way, which others wait for.
+    asked: Cell<bool>,
 }
 
 impl Filter for Asking {
@@ -51,16 +53,19 @@ impl Filter for Asking {
         (): &mut (),
     ) -> Result<Identified<u8>, Refusal> {
         let answers = self.answers.get();
-        Ok(if answers < self.needed {
-            Identified::Await(keys_call(), answers)
-        } else {
+        Ok(if answers >= self.needed {
             Identified::Settled(vec![edit("identified")])
+        } else if self.asked.replace(true) {
+            Identified::Wait(KEYS)
+        } else {
+            Identified::Fetch(keys_fetch(answers))
         })
     }
 
     fn answered(&self, ticket: u8, answer: &HttpAnswer<'_>, _: &mut dyn Environment) {
         assert_eq!((ticket, answer.body), (self.answers.get(), &b"keys"[..]));
         self.answers.set(ticket.saturating_add(1));
+        self.asked.set(false);
     }
 
     fn authorize(
@@ -84,19 +89,26 @@ impl Filter for Asking {
     }
 }
 
-fn keys_call() -> HttpCall {
-    HttpCall {
+const KEYS: Topic = Topic(7);
+
+const KEYS_ANSWER: HttpAnswer<'_> =
+    HttpAnswer { status: Some(200), content_type: None, body: b"keys" };
+
+fn keys_fetch(ticket: u8) -> Fetch<u8> {
+    let call = HttpCall {
         service: "keys".to_owned(),
         scheme: "https",
         authority: "issuer.example".to_owned(),
         path: "/jwks.json".to_owned(),
+        form: None,
         timeout: 1000,
-    }
+    };
+    Fetch { call, ticket, topic: KEYS }
 }
 
 fn asking(needed: u8) -> Pipeline<Asking> {
     let admission = Admission::try_from(AdmissionConfig::default()).expect("the default is valid");
-    Pipeline::new(admission, Asking { answers: Cell::new(0), needed })
+    Pipeline::new(admission, Asking { answers: Cell::new(0), needed, asked: Cell::new(false) })
 }
 
 #[test]
@@ -107,36 +119,66 @@ fn a_request_waits_for_answers_and_then_goes_its_way() {
         (b"content-type", b"application/json"),
         (b"x-mcp-era", b"forged"),
     ]);
-    let answer = HttpAnswer { status: Some(200), content_type: None, body: b"keys" };
     let pipeline = asking(2);
     let (mut exchange, step) = pipeline.request_head(&head, true, &mut World);
     assert_eq!(step.edits, [Edit::Remove(b"x-mcp-era".to_vec())]);
-    assert_eq!(step.next, Next::Call(keys_call()));
-    let step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
-    assert_eq!((step.edits, step.next), (Vec::new(), Next::Call(keys_call())));
-    let step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
+    assert_eq!(step.next, Next::Fetch(keys_fetch(0)));
+    pipeline.answered(0, &KEYS_ANSWER, &mut World);
+    let step = pipeline.resume(&mut exchange, &head, &mut World);
+    assert_eq!((step.edits, step.next), (Vec::new(), Next::Fetch(keys_fetch(1))));
+    pipeline.answered(1, &KEYS_ANSWER, &mut World);
+    let step = pipeline.resume(&mut exchange, &head, &mut World);
     assert_eq!((step.edits, step.next), (vec![edit("identified")], Next::ReadBody));
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let step = pipeline.request_body(&mut exchange, body, &mut World);
     assert_eq!((step.edits, step.next), (vec![edit("authorized")], Next::Forward));
-    // An answer that nobody awaits changes nothing.
-    let step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
+    // Being woken once too often changes nothing.
+    let step = pipeline.resume(&mut exchange, &head, &mut World);
     assert_eq!((step.edits, step.next), (Vec::new(), Next::Forward));
 }
 
 #[test]
-fn no_request_waits_for_ever() {
+fn one_answer_serves_all_that_wait_for_it() {
     let head = Head::new(vec![(b":method", b"GET"), (b":path", b"/mcp")]);
-    let answer = HttpAnswer { status: Some(200), content_type: None, body: b"keys" };
+    let pipeline = asking(1);
+    let (mut first, step) = pipeline.request_head(&head, false, &mut World);
+    assert_eq!(step.next, Next::Fetch(keys_fetch(0)));
+    let (mut second, step) = pipeline.request_head(&head, false, &mut World);
+    assert_eq!(step.next, Next::Wait(KEYS));
+    let step = pipeline.resume(&mut second, &head, &mut World);
+    assert_eq!((step.edits, step.next), (Vec::new(), Next::Wait(KEYS)));
+    pipeline.answered(0, &KEYS_ANSWER, &mut World);
+    for exchange in [&mut second, &mut first] {
+        let step = pipeline.resume(exchange, &head, &mut World);
+        assert_eq!(step.edits, [edit("identified"), edit("authorized")]);
+        assert_eq!(step.next, Next::Forward);
+    }
+}
+
+#[test]
+fn no_request_fetches_or_waits_for_ever() {
+    let head = Head::new(vec![(b":method", b"GET"), (b":path", b"/mcp")]);
     let pipeline = asking(u8::MAX);
     let (mut exchange, mut step) = pipeline.request_head(&head, false, &mut World);
-    let mut calls = 0;
-    while let Next::Call(_) = step.next {
-        calls += 1;
-        step = pipeline.call_answered(&mut exchange, &head, &answer, &mut World);
+    let mut fetches = 0;
+    while let Next::Fetch(fetch) = step.next {
+        fetches += 1;
+        pipeline.answered(fetch.ticket, &KEYS_ANSWER, &mut World);
+        step = pipeline.resume(&mut exchange, &head, &mut World);
     }
-    assert_eq!(calls, MAX_CALLS_PER_EXCHANGE);
+    assert_eq!(fetches, MAX_FETCHES_PER_EXCHANGE);
     assert!(matches!(step.next, Next::Reply(reply) if reply.status == 503));
+
+    let (mut exchange, mut step) = pipeline.request_head(&head, false, &mut World);
+    let mut waits = 0;
+    while step.next == Next::Wait(KEYS) {
+        waits += 1;
+        step = pipeline.resume(&mut exchange, &head, &mut World);
+    }
+    assert_eq!(waits, MAX_WAITS_PER_EXCHANGE);
+    let Next::Reply(reply) = step.next else { panic!("{:?}", step.next) };
+    assert_eq!(reply.status, 503);
+    assert!(reply.headers.iter().any(|(name, _)| *name == RETRY_AFTER));
 }
 
 #[test]
@@ -235,6 +277,7 @@ fn removed(name: &str) -> Edit {
 }
 
 type Field<'a> = (&'a str, &'a str);
+type Step = super::Step<Infallible>;
 type Flow = (Exchange<Recorder>, Step);
 
 const POST: &[Field<'_>] = &[(":method", "POST"), ("content-type", "application/json")];

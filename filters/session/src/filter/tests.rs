@@ -164,7 +164,9 @@ impl Gateway {
             Next::Reply(reply) => {
                 Err((reply.status, String::from_utf8(reply.body).expect("JSON is UTF-8")))
             }
-            Next::ReadBody | Next::Call(_) => panic!("asked for more than the body"),
+            Next::ReadBody | Next::Fetch(_) | Next::Wait(_) => {
+                panic!("asked for more than the body")
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Policy {
     pub call_timeout: Duration,
     /// Calls in flight while there are no keys: one where requests can wait for each other's.
     pub max_calls: usize,
+    /// Whether a timer asks [`Source::due`], so that no request needs to begin a refresh.
+    pub timer: bool,
 }
 
 /// One issuer's keys, and the calls for them.
@@ -132,6 +134,7 @@ impl Default for Policy {
             last_retry: Duration::from_secs(60),
             call_timeout: Duration::from_secs(10),
             max_calls: 1,
+            timer: false,
         }
     }
 }
@@ -152,8 +155,8 @@ impl Source {
         Self { policy, location, held: None, calls, failure: None, generation: 0 }
     }
 
-    /// What a request should do whose token names `kid`; a timer asks with `None`. Answering
-    /// [`Decision::Fetch`] or [`Decision::Refresh`] begins a call: its outcome must be told.
+    /// What a request should do whose token names `kid`. Answering [`Decision::Fetch`] or
+    /// [`Decision::Refresh`] begins a call: its outcome must be told.
     pub fn decide(&mut self, now: u64, kid: Option<&str>) -> Decision<'_> {
         let Self { policy, location, held, calls, failure, .. } = self;
         calls.give_up(now);
@@ -170,7 +173,8 @@ impl Source {
             };
         };
         if kid.is_none_or(|kid| held.keys.knows(kid)) {
-            if calls.count() > 0 || retry_after > 0 || !has_passed(held.refresh, held.since, now) {
+            let due = !policy.timer && has_passed(held.refresh, held.since, now);
+            if !due || calls.count() > 0 || retry_after > 0 {
                 return Decision::Use(&held.keys);
             }
             calls.begin(now);
@@ -188,6 +192,20 @@ impl Source {
         }
         calls.begin(now);
         Decision::Fetch(location.request())
+    }
+
+    /// What a timer should get, if keys are missing or due to be fetched anew. That begins a call:
+    /// its outcome must be told.
+    pub fn due(&mut self, now: u64) -> Option<Request> {
+        self.calls.give_up(now);
+        let held = self.held.as_ref();
+        let fresh = held.is_some_and(|held| !has_passed(held.refresh, held.since, now));
+        let retry_after = self.failure.as_ref().map_or(0, |failure| failure.retry_after(now));
+        if fresh || retry_after > 0 || self.calls.count() > 0 {
+            return None;
+        }
+        self.calls.begin(now);
+        Some(self.location.request())
     }
 
     /// Takes the answer to `request`; `jitter` is random. Keys in use stay if it is no good.

@@ -359,6 +359,25 @@ fn what_another_worker_fetched_is_as_old_as_it_is() {
 }
 
 #[test]
+fn a_timer_fetches_ahead_so_that_no_request_has_to() {
+    let policy = Policy { timer: true, ..Policy::default() };
+    let refresh = policy.refresh.as_secs();
+    let mut source = Source::at("/jwks", policy);
+    let first = source.due(NOW).expect("there are no keys");
+    assert_eq!(source.due(NOW), None, "a call is under way");
+    assert_eq!(decide(&mut source, NOW, Some("a")), Do::Wait(10));
+    assert!(source.fetched(NOW, &first, &json(&set(&["a"])), 0).is_ok());
+    assert_eq!(source.due(NOW + refresh - 1), None);
+    // Requests go on with the old keys, whether or not the timer has asked yet.
+    assert_eq!(decide(&mut source, NOW + refresh, Some("a")), Do::Use);
+    assert!(source.due(NOW + refresh).is_some());
+    assert_eq!(decide(&mut source, NOW + refresh, Some("a")), Do::Use);
+    source.failed(NOW + refresh, 0);
+    assert_eq!(source.due(NOW + refresh), None, "it is too early to try again");
+    assert!(source.due(NOW + refresh + 1).is_some());
+}
+
+#[test]
 fn no_policy_makes_a_source_busy_or_idle() {
     let zero = Policy {
         refresh: Duration::ZERO,
@@ -368,6 +387,7 @@ fn no_policy_makes_a_source_busy_or_idle() {
         last_retry: Duration::ZERO,
         call_timeout: Duration::ZERO,
         max_calls: 0,
+        timer: false,
     };
     let mut source = Source::at("/jwks", zero);
     let first = request(&mut source, NOW, None);
