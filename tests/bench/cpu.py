@@ -4,23 +4,21 @@ All Envoys run throughout, with one worker each; every round drives each of them
 number of requests. CPU time is the process's own, all threads, in nanoseconds, as the kernel counts it.
 """
 
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from bench.figures import order
-from bench.load import drive
+from bench.load import Load
 from bench.variants import SHIPPED, Variant
-from bench.workload import body
 from e2e.envoy import Envoy
 
 UPSTREAM = Path(__file__).with_name("upstream.yaml")
 CLUSTER = "mcp_servers"
 WARM_UP_ROUNDS = 2
 
-Samples = dict[tuple[str, int], list[float]]
+Samples = dict[tuple[str, str], list[float]]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -29,35 +27,38 @@ def cpu_seconds(pid: int) -> float:
 
 
 def measure(
-    variants: Sequence[Variant], requests: dict[int, int], rounds: int, progress: Callable[[str], None]
+    variants: Sequence[Variant], loads: Mapping[str, Load], rounds: int, progress: Callable[[str], None]
 ) -> Samples:
-    """Microseconds of CPU a request, one value a round, by configuration and body size.
+    """Microseconds of CPU a request, one value a round, by the names of configuration and load.
 
-    `requests` says how many to send a round, by body size in bytes.
+    Raises:
+        ProbeError: A configuration is not what its name says.
+        LoadError: A request was not answered as it must be.
     """
-    samples: Samples = {(variant.name, size): [] for variant in variants for size in requests}
+    samples: Samples = {(variant.name, load): [] for variant in variants for load in loads}
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        for size in requests:
-            (directory / str(size)).write_bytes(body(size))
         upstream = stack.enter_context(Envoy(UPSTREAM, log_level="error"))
-        targets: dict[str, tuple[int, str]] = {}
+        envoys: dict[str, Envoy] = {}
         for variant in variants:
             progress(f"starting Envoy: {variant.name}")
             envoy = stack.enter_context(
                 Envoy(SHIPPED, upstreams={CLUSTER: [upstream.port]}, edit=variant.edit, log_level="error")
             )
-            for size in requests:
-                variant.probe(envoy.port, body(size))
-            targets[variant.name] = (envoy.pid, envoy.url)
+            for load in loads.values():
+                variant.probe(envoy.port, load.body)
+            envoys[variant.name] = envoy
+        targets = {name: (envoy.pid, envoy.url) for name, envoy in envoys.items()}
         for turn in range(-WARM_UP_ROUNDS, rounds):
             progress(f"round {max(turn + 1, 0)} of {rounds}")
             for name in order(list(targets), turn):
                 pid, url = targets[name]
-                for size, number in requests.items():
+                for load_name, load in loads.items():
                     before = cpu_seconds(pid)
-                    drive(url, directory / str(size), number)
+                    load.drive(url, turn)
                     used = cpu_seconds(pid) - before
                     if turn >= 0:
-                        samples[name, size].append(used * 1e6 / number)
+                        samples[name, load_name].append(used * 1e6 / load.number)
+        requests = rounds * sum(load.number for load in loads.values())
+        for variant in variants:
+            variant.confirm(envoys[variant.name].stats(), requests)
     return samples

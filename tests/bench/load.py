@@ -1,9 +1,17 @@
-"""Drives a URL with `h2load` over kept-alive HTTP/1.1 connections, as fast as it answers."""
+"""Drives a URL over kept-alive HTTP/1.1 connections, as fast as it answers: with the same request again and
+again, by `h2load`; or with requests of which no two are alike, by a loop of our own, since `h2load` has none."""
 
+import itertools
 import re
+import selectors
 import shutil
+import socket
 import subprocess
-from pathlib import Path
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from bench.workload import HEADERS
 
@@ -11,10 +19,63 @@ CONNECTIONS = 8
 LIMIT_SECONDS = 60.0
 SUMMARY = re.compile(r"^requests: .*?(?P<succeeded>\d+) succeeded", re.MULTILINE)
 STATUSES = re.compile(r"^status codes: (?P<ok>\d+) 2xx", re.MULTILINE)
+HEAD_END = b"\r\n\r\n"
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 class LoadError(RuntimeError):
     """The load was not what it should be; says how."""
+
+
+class Load(Protocol):
+    """What a round sends."""
+
+    @property
+    def body(self) -> bytes:
+        """Of each request."""
+
+    @property
+    def number(self) -> int:
+        """Requests a round."""
+
+    def drive(self, url: str, turn: int) -> None:
+        """Sends round `turn`; raises `LoadError` if a request was not answered with 2xx."""
+
+
+class Same:
+    """The same request again and again."""
+
+    def __init__(self, body: bytes, number: int, headers: Mapping[str, str] = HEADERS) -> None:
+        self.body, self.number, self._headers = body, number, headers
+
+    def drive(self, url: str, turn: int) -> None:
+        h2load = shutil.which("h2load")
+        if h2load is None:
+            raise LoadError("h2load is missing: run tests/bench/setup.sh")
+        with tempfile.NamedTemporaryFile(prefix="bench-") as file:
+            file.write(self.body)
+            file.flush()
+            argv = [h2load, "--h1", "-t1", f"-c{CONNECTIONS}", f"-n{self.number}", "-d", file.name]
+            for name, value in self._headers.items():
+                argv += ["-H", f"{name}: {value}"]
+            done = subprocess.run([*argv, url], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+        check(done.stdout + done.stderr, self.number)
+
+
+class Distinct:
+    """Requests that differ in their headers: `headers` makes those of the next one. Whoever is driven in one
+    round gets the same requests, and none of them in another round."""
+
+    def __init__(self, body: bytes, number: int, headers: Callable[[], Mapping[str, str]]) -> None:
+        self.body, self.number, self._headers = body, number, headers
+        self._turn: int | None = None
+        self._round: list[dict[str, str]] = []
+
+    def drive(self, url: str, turn: int) -> None:
+        if turn != self._turn:
+            self._turn = turn
+            self._round = [dict(self._headers()) for _ in range(self.number)]
+        drive_each(url, [request(url, headers, self.body) for headers in self._round])
 
 
 def check(output: str, requests: int) -> None:
@@ -30,17 +91,57 @@ def check(output: str, requests: int) -> None:
         raise LoadError(f"not all of {requests} requests were answered with 2xx:\n{succeeded[0]}\n{statuses[0]}")
 
 
-def drive(url: str, body: Path, requests: int) -> None:
-    """Sends that many requests with the body in that file.
+def request(url: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """A POST of `body` as it goes over the wire."""
+    target = urlsplit(url)
+    fields = {"Host": target.netloc, **headers, "Content-Length": str(len(body))}
+    head = [f"POST {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    return "\r\n".join(head).encode() + HEAD_END + body
+
+
+def drive_each(url: str, requests: Sequence[bytes]) -> None:
+    """Sends each request once, whichever connection is free first.
 
     Raises:
-        LoadError: `h2load` is missing, or a request was not answered with 2xx.
+        LoadError: One was not answered with 2xx, or not in time.
     """
-    h2load = shutil.which("h2load")
-    if h2load is None:
-        raise LoadError("h2load is missing: run tests/bench/setup.sh")
-    argv: list[str | Path] = [h2load, "--h1", "-t1", f"-c{CONNECTIONS}", f"-n{requests}", "-d", body]
-    for name, value in HEADERS.items():
-        argv += ["-H", f"{name}: {value}"]
-    done = subprocess.run([*argv, url], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
-    check(done.stdout + done.stderr, requests)
+    target, waiting, answered = urlsplit(url), iter(requests), 0
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for first in itertools.islice(waiting, CONNECTIONS):
+            connection = stack.enter_context(socket.create_connection((target.hostname, target.port), LIMIT_SECONDS))
+            selector.register(connection, selectors.EVENT_READ, bytearray())
+            connection.sendall(first)
+        while answered < len(requests):
+            ready = selector.select(LIMIT_SECONDS)
+            if not ready:
+                raise LoadError(f"{answered} of {len(requests)} requests were answered, then none for a minute")
+            for key, _ in ready:
+                connection, received = key.fileobj, key.data
+                piece = connection.recv(64 * 1024)
+                if not piece:
+                    raise LoadError(f"the connection was closed after {answered} of {len(requests)} requests")
+                received += piece
+                if not complete(received):
+                    continue
+                received.clear()
+                answered += 1
+                if (message := next(waiting, None)) is not None:
+                    connection.sendall(message)
+
+
+def complete(received: bytes | bytearray) -> bool:
+    """Whether an answer has arrived as a whole.
+
+    Raises:
+        LoadError: Its status is not 2xx, or it does not say how long it is.
+    """
+    head, found, content = received.partition(HEAD_END)
+    if not found:
+        return False
+    if not head.startswith(b"HTTP/1.1 2"):
+        raise LoadError(f"a request was answered with {bytes(received[:300])!r}")
+    length = LENGTH.search(bytes(head) + b"\r\n")
+    if length is None:
+        raise LoadError(f"an answer does not say its length: {bytes(head[:300])!r}")
+    return len(content) >= int(length[1])

@@ -33,6 +33,11 @@ def times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.2f}"
 
 
+def aim(most: float | None) -> str:
+    """What a ratio should be at most, if anything."""
+    return "" if most is None else f"<= {most:.2f}"
+
+
 def size(count: int) -> str:
     """A number of bytes, in the largest unit that divides it."""
     for unit, factor in UNITS:

@@ -8,25 +8,28 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import wasmtime
 
-from bench import cpu, modules, scan
+from bench import auth, cpu, modules, scan, verify
+from bench.engines import ENGINES, SLOT_SECONDS, EngineError
 from bench.figures import Figure, over, ratio
-from bench.load import LoadError
-from bench.report import machine, size, spread, table, times
-from bench.variants import NATIVE_NAME, ROUTER, ProbeError, variants
-from bench.workload import LARGE, SMALL
+from bench.load import LoadError, Same
+from bench.report import aim, machine, size, spread, table, times
+from bench.tokens import ALGORITHMS, Issuer
+from bench.variants import NATIVE_NAME, ROUTER, ProbeError, Variant, variants
+from bench.workload import LARGE, SMALL, body
 from e2e.envoy_config import REPOSITORY
 from e2e.process import StartError
 
 NOTHING = Path(__file__).with_name("nothing.wat")
 REQUESTS = {SMALL: 1000, LARGE: 100}
 SCAN_SIZES = (1024, 64 * 1024, 1024 * 1024)
-LOAD_ROUNDS, SCAN_ROUNDS = 7, 11
-TOPICS = ("cpu", "scan", "modules")
+AUTH_WARM, AUTH_COLD = 1000, 200
+LOAD_ROUNDS, SCAN_ROUNDS, VERIFY_ROUNDS = 7, 11, 11
+TOPICS = ("cpu", "auth", "scan", "verify", "modules")
 
 
 class Progress:
@@ -47,43 +50,92 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
 
+def _added(compared: Sequence[Variant], samples: cpu.Samples, load: str) -> dict[str, Figure]:
+    """What each configuration costs over the first of them, the router, under that load."""
+    return {
+        variant.name: over(samples[ROUTER, load], samples[variant.name, load])
+        for variant in compared
+        if variant.name != ROUTER
+    }
+
+
+def _rows(samples: cpu.Samples, load: str, added: Mapping[str, Figure], native: str) -> list[list[str]]:
+    rows = [[ROUTER, spread(Figure.of(samples[ROUTER, load])), "", ""]]
+    for name, figure in added.items():
+        total = spread(Figure.of(samples[name, load]))
+        rows.append([name, total, spread(figure), times(ratio(added, name, native))])
+    return rows
+
+
 def _cpu(nothing: Path, rounds: int, progress: Callable[[str], None]) -> None:
     compared = variants(nothing)
-    samples = cpu.measure(compared, REQUESTS, rounds, progress)
-    for body, number in REQUESTS.items():
-        added = {
-            variant.name: over(samples[ROUTER, body], samples[variant.name, body])
-            for variant in compared
-            if variant.name != ROUTER
-        }
-        rows = [[ROUTER, spread(Figure.of(samples[ROUTER, body])), "", ""]]
-        for name, figure in added.items():
-            total = spread(Figure.of(samples[name, body]))
-            rows.append([name, total, spread(figure), times(ratio(added, name, NATIVE_NAME))])
+    loads = {size(length): Same(body(length), number) for length, number in REQUESTS.items()}
+    samples = cpu.measure(compared, loads, rounds, progress)
+    for name, load in loads.items():
         print(
             table(
-                f"CPU per request in Envoy: tools/call (2026-07-28), body of {size(body)};"
-                f" {rounds} rounds of {number} requests",
+                f"CPU per request in Envoy: tools/call (2026-07-28), body of {name};"
+                f" {rounds} rounds of {load.number} requests",
                 ["median (quartiles), in microseconds", "total", "over router only", "x native"],
-                rows,
+                _rows(samples, name, _added(compared, samples, name), NATIVE_NAME),
             )
         )
 
 
+def _auth(rounds: int, progress: Callable[[str], None]) -> None:
+    issuer, content = Issuer(), body(SMALL)
+    warm, cold = auth.same_token(issuer, content, AUTH_WARM), auth.distinct_tokens(issuer, content, AUTH_COLD)
+    topics = [
+        ("the same {} token again and again", auth.warm(issuer), warm, auth.AIMS_WARM),
+        ("another {} token with each request", auth.cold(issuer), cold, auth.AIMS_COLD),
+    ]
+    for title, compared, loads, aims in topics:
+        samples = cpu.measure(compared, loads, rounds, progress)
+        for algorithm, load in loads.items():
+            rows = _rows(samples, algorithm, _added(compared, samples, algorithm), auth.JWT_AUTHN)
+            print(
+                table(
+                    f"CPU per request in Envoy: {title.format(algorithm)}; {rounds} rounds of {load.number} requests",
+                    ["median (quartiles), in microseconds", "total", "over router only", "x jwt_authn", "aim"],
+                    [[*row, aim(aims.get(row[0]))] for row in rows],
+                )
+            )
+
+
 def _scan(target: Path) -> None:
     speeds = scan.measure(target, SCAN_SIZES, SCAN_ROUNDS)
-    rows = []
-    for body in SCAN_SIZES:
-        native, *engines = (speeds[engine, body] for engine in scan.ENGINES)
-        ratios = "  ".join(times(figure.median / native.median) for figure in engines)
-        rows.append([size(body), *(spread(figure, 2, 1e9) for figure in (native, *engines)), ratios])
+    rows = [
+        [size(length), *_engines({engine: speeds[engine, length] for engine in ENGINES}, 2, 1e9)]
+        for length in SCAN_SIZES
+    ]
     print(
         table(
-            f"JSON scan of a tools/call; {SCAN_ROUNDS} rounds of {scan.SLOT_SECONDS * 1e3:.0f} ms",
-            ["median (quartiles), in GB/s", *scan.ENGINES, "x native"],
+            f"JSON scan of a tools/call; {SCAN_ROUNDS} rounds of {SLOT_SECONDS * 1e3:.0f} ms",
+            ["median (quartiles), in GB/s", *ENGINES, "x native"],
             rows,
         )
     )
+
+
+def _verify(target: Path) -> None:
+    costs = verify.measure(target, VERIFY_ROUNDS)
+    rows = [
+        [algorithm, *_engines({engine: costs[engine, algorithm] for engine in ENGINES})] for algorithm in ALGORITHMS
+    ]
+    print(
+        table(
+            f"Verification of a token in pure Rust; {VERIFY_ROUNDS} rounds of {SLOT_SECONDS * 1e3:.0f} ms",
+            ["median (quartiles), in microseconds", *ENGINES, "x native"],
+            rows,
+        )
+    )
+
+
+def _engines(figures: Mapping[str, Figure], digits: int = 1, scale: float = 1.0) -> list[str]:
+    """Cells: the figure of each engine, and those of the wasm engines as multiples of the native one."""
+    native, *engines = ENGINES
+    ratios = "  ".join(times(ratio(figures, engine, native)) for engine in engines)
+    return [*(spread(figure, digits, scale) for figure in figures.values()), ratios]
 
 
 def _modules(nothing: Path, progress: Callable[[str], None]) -> None:
@@ -92,7 +144,7 @@ def _modules(nothing: Path, progress: Callable[[str], None]) -> None:
     ]
     print(table("Size of the modules, in bytes", ["module", "loaded", "gzip"], rows))
     baseline, *others = variants(nothing)
-    loads = modules.load_times(baseline, others, LOAD_ROUNDS, progress)
+    loads = modules.load_times(baseline, [*others, auth.loading()], LOAD_ROUNDS, progress)
     print(
         table(
             f"From load to configured, in Envoy (V8), over router only; {LOAD_ROUNDS} rounds",
@@ -121,11 +173,15 @@ def main() -> int:
             nothing.write_bytes(wasmtime.wat2wasm(NOTHING.read_text()))
             if "cpu" in topics:
                 _cpu(nothing, arguments.rounds, progress)
+            if "auth" in topics:
+                _auth(arguments.rounds, progress)
             if "scan" in topics:
                 _scan(target)
+            if "verify" in topics:
+                _verify(target)
             if "modules" in topics:
                 _modules(nothing, progress)
-    except (StartError, LoadError, ProbeError, scan.ScanError, modules.ValidateError) as error:
+    except (StartError, LoadError, ProbeError, EngineError, modules.ValidateError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     progress("done", last=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.figures import Figure
-from bench.report import machine, size, spread, table, times
+from bench.report import aim, machine, size, spread, table, times
 
 
 def test_a_table_aligns_its_columns():
@@ -36,6 +36,10 @@ def test_spread_scales():
 
 def test_a_missing_ratio_is_a_dash():
     assert [times(0.756), times(None)] == ["0.76", "-"]
+
+
+def test_an_aim_is_a_limit_and_may_be_missing():
+    assert [aim(1.5), aim(None)] == ["<= 1.50", ""]
 
 
 def test_the_machine_is_named():

@@ -5,8 +5,8 @@ mode: it must pass and refuse what its filter is there to pass and refuse.
 """
 
 import http.client
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.workload import HEADERS
@@ -26,6 +26,8 @@ OTHER_NAME = {**HEADERS, "Mcp-Name": "other"}
 NO_METHOD = {name: value for name, value in HEADERS.items() if name != "Mcp-Method"}
 NOT_JSON = {**HEADERS, "Content-Type": "text/plain"}
 
+Edit = Callable[[EnvoyConfig], None]
+
 
 class ProbeError(RuntimeError):
     """A configuration did not treat a request as it must; its figures would mean nothing."""
@@ -33,13 +35,15 @@ class ProbeError(RuntimeError):
 
 @dataclass(frozen=True)
 class Variant:
-    """One configuration. `edit` makes it out of the shipped one; the headers in `passes` it must answer with
-    200, those in `refuses` with 400."""
+    """One configuration. `edit` makes it out of the shipped one; requests with the headers in `passes` it must
+    answer with 200, those in `refuses` with the status they are listed under. `counter` is a counter of Envoy's
+    that every measured request must move."""
 
     name: str
-    edit: Callable[[EnvoyConfig], None]
-    passes: tuple[dict[str, str], ...]
-    refuses: tuple[dict[str, str], ...] = ()
+    edit: Edit
+    passes: Sequence[dict[str, str]]
+    refuses: Mapping[int, Sequence[dict[str, str]]] = field(default_factory=dict)
+    counter: str | None = None
 
     def probe(self, port: int, body: bytes) -> None:
         """Sends a request with each of those headers, all with the same body.
@@ -47,10 +51,20 @@ class Variant:
         Raises:
             ProbeError: An answer was another than it must be.
         """
-        for headers in (HEADERS, *self.passes):
+        for headers in self.passes:
             self._expect(port, body, headers, 200)
-        for headers in self.refuses:
-            self._expect(port, body, headers, 400)
+        for status, refused in self.refuses.items():
+            for headers in refused:
+                self._expect(port, body, headers, status)
+
+    def confirm(self, counters: Mapping[str, int], requests: int) -> None:
+        """Looks at Envoy's counters after that many measured requests.
+
+        Raises:
+            ProbeError: They did not all move it.
+        """
+        if self.counter is not None and (moved := counters.get(self.counter, 0)) < requests:
+            raise ProbeError(f"{self.name}: {self.counter} is {moved} after {requests} requests")
 
     def _expect(self, port: int, body: bytes, headers: dict[str, str], status: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -64,32 +78,34 @@ class Variant:
             raise ProbeError(f"{self.name}: answered {answer.status}, not {status}, to {headers}: {said!r}")
 
 
-def _quiet(config: EnvoyConfig) -> None:
+def quiet(config: EnvoyConfig) -> None:
+    """Without access log."""
     config.connection_manager().pop("access_log", None)
 
 
-def _router_only(config: EnvoyConfig) -> None:
-    _quiet(config)
+def router_only(config: EnvoyConfig) -> None:
+    """Without any filter."""
+    quiet(config)
     config.drop_wasm_filters()
 
 
 def _native(config: EnvoyConfig) -> None:
-    _router_only(config)
+    router_only(config)
     config.http_filters().insert(0, NATIVE)
 
 
-def _nothing(module: Path) -> Callable[[EnvoyConfig], None]:
+def _nothing(module: Path) -> Edit:
     def edit(config: EnvoyConfig) -> None:
-        _quiet(config)
+        quiet(config)
         config.set_module(PLUGIN, module)
         config.replace_settings(PLUGIN, {})
 
     return edit
 
 
-def _session(validation: str) -> Callable[[EnvoyConfig], None]:
+def _session(validation: str) -> Edit:
     def edit(config: EnvoyConfig) -> None:
-        _quiet(config)
+        quiet(config)
         config.change_settings(PLUGIN, {"admission": {"validation": validation}})
 
     return edit
@@ -100,11 +116,13 @@ ROUTER, NATIVE_NAME = "router only", "Envoy's native mcp"
 
 def variants(nothing: Path) -> list[Variant]:
     """All configurations, the baseline first. `nothing` is the module that does nothing."""
-    anything = (OTHER_NAME, NO_METHOD, NOT_JSON)
+    anything = (HEADERS, OTHER_NAME, NO_METHOD, NOT_JSON)
     return [
-        Variant(ROUTER, _router_only, anything),
+        Variant(ROUTER, router_only, anything),
         Variant("a module that does nothing", _nothing(nothing), anything),
-        Variant(NATIVE_NAME, _native, (), (OTHER_NAME, NOT_JSON)),
-        Variant("mcp_session, trust_headers", _session("trust_headers"), (OTHER_NAME,), (NO_METHOD,)),
-        Variant("mcp_session, enforce", _session("enforce"), (), (OTHER_NAME, NO_METHOD)),
+        Variant(NATIVE_NAME, _native, [HEADERS], {400: [OTHER_NAME, NOT_JSON]}),
+        Variant(
+            "mcp_session, trust_headers", _session("trust_headers"), [HEADERS, OTHER_NAME], {400: [NO_METHOD]}
+        ),
+        Variant("mcp_session, enforce", _session("enforce"), [HEADERS], {400: [OTHER_NAME, NO_METHOD]}),
     ]

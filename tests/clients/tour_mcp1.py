@@ -68,4 +68,5 @@ async def tour(url: str, mode: str, steps: list[dict[str, Any]]) -> dict[str, An
         }
 
 
-print(json.dumps(anyio.run(tour, sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))
+if __name__ == "__main__":
+    print(json.dumps(anyio.run(tour, sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))))

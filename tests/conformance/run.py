@@ -1,8 +1,9 @@
-"""`make conformance`: the official suite, direct and through Envoy with `mcp_session.wasm`.
+"""`make conformance`: the official suite, direct and through Envoy with our modules.
 
-Two questions, a table each:
-- transparency: does any check that passes direct fail, or go missing, through the gateway?
-- enforcement: does the gateway make a server that ignores its routing headers pass the checks of them?
+Three questions, a table or more each:
+- transparency: does any check that passes direct fail, or go missing, through `mcp_session.wasm`?
+- enforcement: does it make a server that ignores its routing headers pass the checks of them?
+- sign-in: do clients get tokens through `mcp_auth.wasm`, for the gateway, as they do without it?
 
 Exits with 1 if a check got worse, or if enforcement does not hold; 2 if the suite could not be run.
 """
@@ -13,13 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from conformance.auth import leg as sign_in
+from conformance.auth.client import NOT_PLAYED
 from conformance.compare import Difference, Outcome, compare
-from conformance.suite import REPOSITORY, REVISIONS, SuiteError, run
+from conformance.suite import REPOSITORY, REVISIONS, TESTS, SuiteError, run
 from e2e.envoy import Envoy
 from e2e.envoy_config import EnvoyConfig
 from e2e.process import Process, StartError, accepts, free_port
 
-TESTS = REPOSITORY / "tests"
 CONFIGURATION = REPOSITORY / "envoy/session.yaml"
 START_SECONDS = 20.0
 ENFORCED = "http-header-validation"
@@ -70,33 +72,63 @@ def _row(scenario: str, direct: object, gateway: object, verdict: str) -> None:
 
 
 def _details(difference: Difference) -> None:
-    """One line per check that changed."""
+    """One line per check that changed for the worse, and should not have."""
     for check in difference.newly_failed:
         print(f"      fails:   {check.name}: {difference.gateway.messages.get(check) or check.description}")
     for check in difference.no_longer_passed:
         print(f"      missing: {check.name}: {check.description}")
 
 
+def _verdict(difference: Difference) -> str:
+    if difference.worse:
+        return "WORSE"
+    if difference.expected:
+        return "as expected"
+    return "better" if difference.newly_passed and difference.direct.failed else ""
+
+
 def _report(title: str, differences: list[Difference]) -> None:
     print(f"\n{title}")
     _row("scenario (checks passed/failed)", "direct", "gateway", "")
     for difference in differences:
-        verdict = "WORSE" if difference.worse else "better" if difference.newly_passed else ""
-        _row(difference.scenario, difference.direct, difference.gateway, verdict)
+        _row(difference.scenario, difference.direct, difference.gateway, _verdict(difference))
         _details(difference)
     totals = [_total([each.direct for each in differences]), _total([each.gateway for each in differences])]
     _row("total", *totals, "")
     if any(difference.scenario.startswith("tasks-") for difference in differences):
         print("  (tasks-*: an extension that the server does not implement and the suite does not score)")
+    expected = {name: reason for difference in differences for name, reason in difference.expected.items()}
+    for name, reason in expected.items():
+        print(f"  expected: {name}: {reason}")
 
 
 def _transparency(directory: Path, revision: str) -> list[str]:
     """Prints the table of one revision; returns what is wrong."""
     differences, complete = _both(directory, revision)
     _report(f"MCP {revision}, a server that passes", differences)
-    faults = [f"{revision}: {each.scenario} is worse through the gateway" for each in differences if each.worse]
+    faults = _worse(revision, differences)
     if not complete:
         faults.append(f"{revision}: the server under test does not pass all that is required, even direct")
+    return faults
+
+
+def _worse(revision: str, differences: list[Difference]) -> list[str]:
+    return [f"{revision}: {each.scenario} is worse through the gateway" for each in differences if each.worse]
+
+
+def _sign_in(directory: Path) -> list[str]:
+    """Prints a table per revision of how clients sign in; returns what is wrong."""
+    faults = []
+    with sign_in.player(directory) as port:
+        for revision in sign_in.RUNS:
+            differences = sign_in.differences(port, revision, directory / revision)
+            _report(f"MCP {revision}, a client that signs in", differences)
+            faults += _worse(revision, differences)
+            for each in differences:
+                faults += [f"{revision}: {each.scenario}: {name} is not worse any more" for name in each.outdated]
+                if each.direct.failed:
+                    faults.append(f"{revision}: the client under test does not pass {each.scenario}, even direct")
+    print(f"  (not played: {', '.join(NOT_PLAYED)}: extensions that the client does not implement)")
     return faults
 
 
@@ -120,10 +152,16 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="conformance-") as name:
             root = Path(name)
             faults: list[str] = []
-            for leg in (*REVISIONS, "lax"):
+            for leg in (*REVISIONS, "lax", "sign-in"):
                 directory = root / leg
                 directory.mkdir()
-                faults += _enforcement(directory) if leg == "lax" else _transparency(directory, leg)
+                match leg:
+                    case "lax":
+                        faults += _enforcement(directory)
+                    case "sign-in":
+                        faults += _sign_in(directory)
+                    case revision:
+                        faults += _transparency(directory, revision)
     except (SuiteError, StartError) as error:
         print(f"conformance: {error}", file=sys.stderr)
         return 2
@@ -131,7 +169,7 @@ def main() -> int:
     for fault in faults:
         print(f"conformance: {fault}")
     if not faults:
-        print("conformance: nothing is worse through the gateway, and routing headers are enforced")
+        print("conformance: nothing is worse through the gateway but what must be, and routing headers are enforced")
     return 1 if faults else 0
 
 

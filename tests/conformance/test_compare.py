@@ -66,6 +66,23 @@ def test_a_scenario_of_the_gateway_run_alone_is_listed():
     assert [difference.scenario for difference in compare({"a": run(OK)}, {"b": run(OK), "a": run(OK)})] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("gateway", "worse", "expected", "outdated"),
+    [
+        pytest.param([OK, BAD], "", {"b": "because"}, set(), id="as expected"),
+        pytest.param([OK, SKIP], "", {"b": "because"}, set(), id="expected and skipped"),
+        pytest.param([BAD, BAD], "a", {"b": "because"}, set(), id="another besides"),
+        pytest.param([OK, OK], "", {}, {"b"}, id="not any more"),
+    ],
+)
+def test_expected_changes_are_told_with_their_reasons(gateway, worse, expected, outdated):
+    [difference] = compare({"s": run(OK, OK)}, {"s": run(*gateway)}, {"s": {"b": "because"}, "t": {"a": "other"}})
+    assert names(difference.newly_failed + difference.no_longer_passed) == worse
+    assert difference.worse == bool(worse)
+    assert difference.expected == expected
+    assert difference.outdated == outdated
+
+
 def test_results_are_read_by_scenario(tmp_path):
     for name, status in (("json-schema-2020-12", OK), ("ping", BAD)):
         directory = tmp_path / f"server-{name}-2026-11-23T07-56-54-126Z"
@@ -79,6 +96,15 @@ def test_results_are_read_by_scenario(tmp_path):
         "ping": "0/1",
     }
     assert list(found["ping"].messages.values()) == ["why"]
+
+
+def test_checks_that_a_client_printed_count(tmp_path):
+    directory = tmp_path / "auth" / "iss-supported-2026-11-23T07-56-54-126Z"
+    directory.mkdir(parents=True)
+    check = {"name": "a", "description": "does a", "status": OK}
+    directory.joinpath("checks.json").write_text(json.dumps([check]))
+    directory.joinpath("stdout.txt").write_text(json.dumps([{**check, "status": BAD}]) + "\n")
+    assert {scenario: str(outcome) for scenario, outcome in read(tmp_path).items()} == {"auth/iss-supported": "1/1"}
 
 
 def test_no_results_is_an_error(tmp_path):

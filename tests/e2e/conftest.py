@@ -12,14 +12,15 @@ from e2e.envoy_config import REPOSITORY
 from e2e.servers import McpServer, dual_era, everything
 
 SESSION_YAML = REPOSITORY / "envoy" / "session.yaml"
-MODULE = REPOSITORY / "dist" / "mcp_session.wasm"
+MODULES = [REPOSITORY / "dist" / f"mcp_{name}.wasm" for name in ("session", "auth")]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def built_module() -> None:
-    """Every test runs the built module; without it none can mean anything."""
-    if not MODULE.exists():
-        pytest.exit(f"{MODULE} is missing: run make wasm", returncode=2)
+def built_modules() -> None:
+    """Every test runs the built modules; without them none can mean anything."""
+    for module in MODULES:
+        if not module.exists():
+            pytest.exit(f"{module} is missing: run make wasm", returncode=2)
 
 
 @pytest.fixture(scope="session")

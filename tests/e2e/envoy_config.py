@@ -51,6 +51,10 @@ class EnvoyConfig:
         for listener in self._resources("listeners"):
             listener["address"] = copy.deepcopy(any_port)
 
+    def listen_on(self, port: int) -> None:
+        """Binds the first listener to that port of 127.0.0.1, for what must know its own URL."""
+        self._resources("listeners")[0]["address"]["socket_address"]["port_value"] = port
+
     def set_upstreams(self, cluster: str, endpoints: Sequence[Endpoint]) -> None:
         """Replaces the endpoints of the named cluster."""
         assignment = self.cluster(cluster)["load_assignment"]

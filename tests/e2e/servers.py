@@ -16,9 +16,11 @@ Argv = list[str | Path]
 LISTENING = re.compile(r"^listening on (\d+)$", re.MULTILINE)
 CLIENTS = REPOSITORY / "tests" / "clients"
 SERVERS = REPOSITORY / "tests" / "servers"
+OLD_PYTHON = REPOSITORY / ".tools" / "venv-mcp1" / "bin" / "python"
+"""With the last MCP client of the old line."""
 
 
-class McpServer(Process):
+class Server(Process):
     """A server process that prints `listening on PORT`; a context manager."""
 
     def __init__(
@@ -33,6 +35,10 @@ class McpServer(Process):
             return self.port != 0 and accepts(self.port)
 
         self.wait_until(ready, START_SECONDS)
+
+
+class McpServer(Server):
+    """A server of MCP."""
 
     @property
     def url(self) -> str:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
+from e2e.key_server import KeyServer
 from e2e.messages import call, call_headers
-from e2e.raw import TextHeader, post, send
+from e2e.raw import post, send
 from e2e.servers import McpServer
 
 ISSUER = "https://issuer.example"
@@ -43,66 +40,10 @@ SETTINGS = {
 }
 
 
-class KeyServer:
-    """Serves a key set, slowly enough that requests arrive before their keys."""
-
-    def __init__(self) -> None:
-        self.keys: dict[str, rsa.RSAPrivateKey] = {}
-        self.requests = 0
-        self.delay = 0.3
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.requests += 1
-                time.sleep(outer.delay)
-                body = outer.document().encode()
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        self.rotate("first")
-
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
-
-    def rotate(self, kid: str) -> None:
-        self.keys[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-    def document(self) -> str:
-        keys = [
-            json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "alg": "RS256"}
-            for kid, key in self.keys.items()
-        ]
-        return json.dumps({"keys": keys})
-
-    def bearer(self, kid: str = "first", **claims: object) -> TextHeader:
-        now = int(time.time())
-        all_claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "client_id": "e2e", "scope": "math"}
-        token = jwt.encode(
-            {**all_claims, "iat": now, "exp": now + 300, **claims}, self.keys[kid], "RS256", headers={"kid": kid}
-        )
-        return "authorization", f"Bearer {token}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture(scope="module")
 def key_server() -> Iterator[KeyServer]:
-    server = KeyServer()
-    yield server
-    server.close()
+    with KeyServer(ISSUER, AUDIENCE, "math", delay=0.3) as server:  # requests arrive before their keys
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,9 @@ from typing import Any
 import pytest
 
 from e2e.envoy import Envoy
-from e2e.envoy_config import REPOSITORY
-from e2e.servers import CLIENTS, McpServer, http_and_sse, stateless
+from e2e.servers import CLIENTS, OLD_PYTHON, McpServer, http_and_sse, stateless
 
 TOUR_SECONDS = 60
-OLD_PYTHON = REPOSITORY / ".tools" / "venv-mcp1" / "bin" / "python"
 
 Step = dict[str, Any]
 

@@ -4,13 +4,16 @@ use core::time::Duration;
 
 use mcp_core::admission::{Admission, AdmissionConfig};
 use mcp_core::config::{self, ConfigError, Period, Secret, Section};
+use mcp_core::edit::HeaderName;
 use mcp_core::hash::HashKey;
 use mcp_core::owned;
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
 use serde::Deserialize;
 
+use crate::answers::{Answers, ListFiltering};
 use crate::api_key::{ApiKeyConfig, ApiKeys};
 use crate::challenge::Challenger;
+use crate::exports::{AUTHORIZATION, Authorization, CredentialsPolicy, Exports};
 use crate::filter::AuthFilter;
 use crate::issuer::{Issuer, IssuerConfig};
 use crate::metadata::{Documents, MetadataConfig, ProtectedResource};
@@ -36,33 +39,11 @@ pub(crate) struct AuthConfig {
     scopes: Vec<Scope>,
     rules: Vec<Section<RuleConfig>>,
     list_filtering: ListFiltering,
-    upstream_credentials: UpstreamCredentials,
+    upstream_credentials: CredentialsPolicy,
+    upstream_authorization: Option<Authorization>,
     export_key: Option<Secret>,
     token_cache_ttl: Option<Period>,
-}
-
-/// Whether lists of tools, prompts and resources show only what the rules let the caller use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ListFiltering {
-    /// Where the host cannot, the configuration is refused.
-    #[default]
-    Enforce,
-    /// Where the host cannot, lists show everything.
-    BestEffort,
-    /// Lists show everything.
-    Off,
-}
-
-/// What the upstream sees of a client's credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum UpstreamCredentials {
-    /// All of them: only where the upstream is the audience of the same tokens.
-    Keep,
-    /// Nothing (MCP forbids to pass tokens through).
-    #[default]
-    Strip,
+    shadow: bool,
 }
 
 const DEFAULT_API_KEY_HEADER: &str = "x-api-key";
@@ -95,11 +76,12 @@ fn filter(
     if !capabilities.clock {
         return Err(ConfigError::new("issuers", "need a clock, and this host has none"));
     }
+    let api_key_header = header_name(config.api_key_header)?;
     let mut notices = Vec::new();
     let mut issuers: Vec<Issuer> = Vec::with_capacity(config.issuers.len());
     for (index, Section(issuer)) in config.issuers.into_iter().enumerate() {
         let at = |error: ConfigError| error.within(&format!("issuers[{index}]"));
-        let issuer = issuer.build(capabilities, &mut notices).map_err(at)?;
+        let issuer = issuer.build(capabilities, &api_key_header, &mut notices).map_err(at)?;
         if issuers.iter().any(|other| other.name() == issuer.name()) {
             return Err(at(ConfigError::new("issuer", "is configured twice")));
         }
@@ -117,55 +99,48 @@ fn filter(
         ));
     };
     let api_keys: Vec<_> = config.api_keys.into_iter().map(|entry| entry.0).collect();
+    let api_keys = ApiKeys::try_from(api_keys)?;
     let rules: Vec<_> = config.rules.into_iter().map(|rule| rule.0).collect();
-    let filter_lists = match config.list_filtering {
-        ListFiltering::Off => false,
-        _ if rules.is_empty() => false,
-        _ if capabilities.bodies => true,
-        ListFiltering::BestEffort => {
-            notices.push(
-                "this host cannot change an answer's body: lists show also what the rules deny"
-                    .to_owned(),
-            );
-            false
-        }
-        ListFiltering::Enforce => {
-            return Err(ConfigError::new(
-                "list_filtering",
-                "must be \"best_effort\" or \"off\" where there are rules: this host cannot \
-                 change an answer's body, so lists would show what the rules deny",
-            ));
-        }
-    };
     if !issuers.is_empty() && !capabilities.ends_streams {
         notices.push("this host cannot end a stream: open ones outlive their tokens".to_owned());
     }
+    let rules = Rules::try_from(rules)?;
+    let answers = if config.shadow {
+        Answers::default()
+    } else {
+        Answers::plan(config.list_filtering, &rules, capabilities, &mut notices)?
+    };
     let filter = AuthFilter {
         issuers,
-        api_keys: ApiKeys::try_from(api_keys)?,
-        api_key_header: header_name(config.api_key_header)?,
+        exports: Exports {
+            key: HashKey::new(export_key),
+            credentials: config.upstream_credentials.with(config.upstream_authorization)?,
+            api_key_header: Some(api_key_header.clone()).filter(|_| !api_keys.is_empty()),
+        },
+        api_keys,
+        api_key_header,
         challenger: Challenger::new(resource.as_ref(), config.scopes),
         documents: Documents::new(resource.as_slice())?,
-        rules: Rules::try_from(rules)?,
-        filter_lists,
-        end_streams: capabilities.ends_streams,
-        upstream_credentials: config.upstream_credentials,
-        export_key: HashKey::new(export_key),
+        rules,
+        answers,
         cache_ttl: config.token_cache_ttl.map_or(TOKEN_CACHE_TTL, |period| period.0),
+        shadow: config.shadow,
         verified: core::cell::OnceCell::new(),
     };
+    if filter.shadow {
+        notices.push("auth.shadow: nothing is refused, only reported".to_owned());
+    }
     Ok((filter, notices))
 }
 
-fn header_name(name: Option<String>) -> Result<String, ConfigError> {
-    let name = name.unwrap_or_else(|| DEFAULT_API_KEY_HEADER.to_owned()).to_ascii_lowercase();
-    let legal =
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if !legal || owned::is_forged(name.as_bytes()) || name == "authorization" {
-        return Err(ConfigError::new(
-            "api_key_header",
-            "must be a header name of letters, digits and '-', other than authorization and x-mcp-*",
-        ));
-    }
-    Ok(name)
+fn header_name(name: Option<String>) -> Result<HeaderName, ConfigError> {
+    let Some(name) = name else { return Ok(DEFAULT_API_KEY_HEADER.into()) };
+    HeaderName::parse(&name)
+        .filter(|name| !owned::is_forged(name.as_str().as_bytes()) && name.as_str() != AUTHORIZATION)
+        .ok_or_else(|| {
+            ConfigError::new(
+                "api_key_header",
+                "must be a header name of letters, digits and '-', other than authorization and x-mcp-*",
+            )
+        })
 }

@@ -1,59 +1,54 @@
-//! The filter's part in each stage: who calls in `identify`, may they in `authorize`, where to turn
-//! in `respond`, and what lists show in `observe`.
+//! The filter's part in each stage: who calls in `identify`, may they in `authorize`, and where to
+//! turn in `respond`.
 
 use core::cell::{OnceCell, RefCell};
 use core::time::Duration;
 
-use mcp_core::edit::{Edit, HeaderValue};
-use mcp_core::hash::{self, HashKey, Subject as Hashed};
+use mcp_core::edit::{Edit, HeaderName};
 use mcp_core::head::{Head, Single};
-use mcp_core::owned;
 use mcp_core::pipeline::{
     Call, Caller, Environment, Fetch, Filter, HttpAnswer, Identified, Interest, Observation,
     Response, Topic,
 };
 use mcp_core::refusal::{Reason, Refusal, Reply};
 use mcp_core::rewrite::Piece;
-use mcp_core::version::Era;
 
-use crate::api_key::{ApiKeys, Identity};
+use crate::answers::{Answers, Asked};
+use crate::api_key::ApiKeys;
+use crate::caller::Known;
 use crate::challenge::Challenger;
-use crate::config::UpstreamCredentials;
+use crate::exports::{AUTHORIZATION, Exports};
 use crate::issuer::{Issuer, Judgement};
 use crate::keys::source::Request;
-use crate::list_filter::{self, Unreadable};
 use crate::metadata::Documents;
-use crate::rules::{Arguments, Rules, Subject, Verdict};
+use crate::rules::Rules;
 use crate::token::cache::TokenCache;
-use crate::token::{Claims, Reject, Token};
+use crate::token::{Reject, Token};
 
 /// The configured filter.
 #[derive(Debug)]
 pub struct AuthFilter {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) api_keys: ApiKeys,
-    pub(crate) api_key_header: String,
+    pub(crate) api_key_header: HeaderName,
     pub(crate) challenger: Challenger,
     pub(crate) documents: Documents,
     pub(crate) rules: Rules,
-    /// Lists show only what the rules let the caller use.
-    pub(crate) filter_lists: bool,
-    /// Streams end when their token does.
-    pub(crate) end_streams: bool,
-    pub(crate) upstream_credentials: UpstreamCredentials,
-    pub(crate) export_key: HashKey,
+    pub(crate) answers: Answers,
+    pub(crate) exports: Exports,
     pub(crate) cache_ttl: Duration,
+    /// Whether refusals are only reported.
+    pub(crate) shadow: bool,
     /// Made with the first request, since its hash key is random.
-    pub(crate) verified: OnceCell<RefCell<TokenCache<Caller>>>,
+    pub(crate) verified: OnceCell<RefCell<TokenCache<Known>>>,
 }
 
-/// What is remembered of an exchange until its answer comes.
+/// What the filter remembers of one exchange.
 #[derive(Debug, Default)]
-pub struct Asked {
-    /// Lists may be in the answer, and who reads them speaks so.
-    lists: Option<Era>,
-    /// Nobody waits for any message in the answer: it is a stream that was opened by GET.
-    unasked: bool,
+pub struct State {
+    /// What the exchange would have been refused for.
+    shadowed: Option<Refusal>,
+    asked: Asked,
 }
 
 /// Which issuer was asked for which document.
@@ -66,14 +61,16 @@ pub struct Ticket {
 /// Bytes of all verified tokens that are remembered.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
-const AUTHORIZATION: &str = "authorization";
-
 impl Filter for AuthFilter {
-    type State = Asked;
+    type State = State;
     type Ticket = Ticket;
 
     fn document(&self, head: &Head<'_>) -> Option<Reply> {
         self.documents.answer(head.first(":method")?, head.first(":path")?)
+    }
+
+    fn owns(&self, name: &[u8]) -> bool {
+        self.issuers.iter().any(|issuer| issuer.owns(name))
     }
 
     fn identify(
@@ -81,22 +78,29 @@ impl Filter for AuthFilter {
         head: &Head<'_>,
         caller: &mut Caller,
         environment: &mut dyn Environment,
-        _: &mut Asked,
+        state: &mut State,
     ) -> Result<Identified<Ticket>, Refusal> {
-        match self.credentials(head)? {
-            Credentials::None => return Err(self.challenger.no_credentials()),
-            Credentials::ApiKey(key) => {
-                let identity = self.api_keys.lookup(key);
-                *caller =
-                    identity.map(of_api_key).ok_or_else(|| self.invalid("unknown API key"))?;
+        match self.caller(head, environment) {
+            Ok(Verified::Known(known)) => {
+                let edits = self.exports.of(&known);
+                *caller = known.caller;
+                Ok(Identified::Settled(edits))
             }
-            Credentials::Bearer(bearer) => match self.verify(bearer, environment)? {
-                Verified::Known(known) => *caller = known,
-                Verified::Fetch(fetch) => return Ok(Identified::Fetch(fetch)),
-                Verified::Wait(topic) => return Ok(Identified::Wait(topic)),
-            },
+            Ok(Verified::Fetch(fetch)) => Ok(Identified::Fetch(fetch)),
+            Ok(Verified::Wait(topic)) => Ok(Identified::Wait(topic)),
+            Err(refusal) => self.give_up(refusal, caller, state).map(Identified::Settled),
         }
-        Ok(Identified::Settled(self.exports(caller)))
+    }
+
+    fn give_up(
+        &self,
+        refusal: Refusal,
+        caller: &mut Caller,
+        state: &mut State,
+    ) -> Result<Vec<Edit>, Refusal> {
+        self.refuse(refusal, state)?;
+        *caller = Caller::default();
+        Ok(self.exports.nobody())
     }
 
     fn answered(&self, ticket: Ticket, answer: &HttpAnswer<'_>, environment: &mut dyn Environment) {
@@ -115,33 +119,23 @@ impl Filter for AuthFilter {
         &self,
         call: &Call<'_>,
         caller: &Caller,
-        _: &mut dyn Environment,
-        asked: &mut Asked,
+        environment: &mut dyn Environment,
+        state: &mut State,
     ) -> Result<Vec<Edit>, Refusal> {
-        let judge =
-            |method, name, arguments| self.rules.judge(&subject(caller, method, name, arguments));
-        if call.batch.is_empty() {
-            let arguments = call
-                .message
-                .map_or(Arguments::Unread, |message| Arguments::Given(message.params.arguments));
-            self.allow(judge(call.method, call.name, arguments))?;
+        // Who would have been refused before would not have been judged here.
+        if state.shadowed.is_none()
+            && let Err(refusal) = self.judge(call, caller, environment)
+        {
+            self.refuse(refusal, state)?;
         }
-        for message in call.batch {
-            let arguments = Arguments::Given(message.params.arguments);
-            let name = mcp_core::agreement::subject(message);
-            self.allow(judge(message.method.as_deref(), name, arguments))?;
-        }
-        asked.unasked = call.method.is_none() && call.message.is_none() && call.batch.is_empty();
-        asked.lists = Some(call.era).filter(|_| {
-            let batch = call.batch.iter().filter_map(|message| message.method.as_deref());
-            let lists =
-                call.method.into_iter().chain(batch).any(|m| list_filter::METHODS.contains(&m));
-            // A stream may bring what an earlier request asked for.
-            self.filter_lists && (lists || asked.unasked)
-        });
-        // What is compressed cannot be filtered.
-        let plain = asked.lists.map(|_| Edit::Remove(b"accept-encoding".to_vec()));
-        Ok(plain.into_iter().collect())
+        state.asked = self.asked(call);
+        let plain = state.asked.wants_plain_answer();
+        let edit = plain.then(|| Edit::Remove(b"accept-encoding".to_vec()));
+        Ok(edit.into_iter().collect())
+    }
+
+    fn shadowed<'s>(&self, state: &'s State) -> Option<&'s Refusal> {
+        state.shadowed.as_ref()
     }
 
     fn respond(
@@ -149,18 +143,15 @@ impl Filter for AuthFilter {
         response: &dyn Response,
         _: &Caller,
         _: &mut dyn Environment,
-        _: &mut Asked,
+        _: &mut State,
     ) -> Vec<Edit> {
         let challenge = response.header("www-authenticate");
         let redirected = challenge.and_then(|challenge| self.challenger.redirect(&challenge));
-        redirected.map(|value| Edit::Set("www-authenticate", value)).into_iter().collect()
+        redirected.map(|value| Edit::Set("www-authenticate".into(), value)).into_iter().collect()
     }
 
-    fn interest(&self, _: &dyn Response, caller: &Caller, asked: &mut Asked) -> Interest {
-        Interest {
-            messages: asked.lists.is_some(),
-            until: caller.expires_at.filter(|_| self.end_streams),
-        }
+    fn interest(&self, _: &dyn Response, caller: &Caller, state: &mut State) -> Interest {
+        self.interest_in(&state.asked, caller)
     }
 
     fn observe(
@@ -168,24 +159,9 @@ impl Filter for AuthFilter {
         message: Piece<'_>,
         caller: &Caller,
         environment: &mut dyn Environment,
-        asked: &mut Asked,
+        state: &mut State,
     ) -> Observation {
-        let may_use = |method, name: &str| {
-            let subject = subject(caller, Some(method), Some(name), Arguments::Any);
-            matches!(self.rules.judge(&subject), Verdict::Allow { .. })
-        };
-        match list_filter::filter(message, asked.lists.unwrap_or(Era::Legacy), may_use) {
-            Ok(None) => Observation::Pass,
-            Ok(Some(filtered)) => Observation::Replace(filtered),
-            Err(Unreadable) => {
-                environment.warn("an answer that may hold a list cannot be read; it was withheld");
-                if asked.unasked {
-                    Observation::Drop
-                } else {
-                    Observation::End(Refusal::new(Reason::Unreadable))
-                }
-            }
-        }
+        self.cut_lists(message, &state.asked, caller, environment)
     }
 }
 
@@ -196,12 +172,39 @@ enum Credentials<'a> {
 }
 
 enum Verified {
-    Known(Caller),
+    Known(Known),
     Fetch(Fetch<Ticket>),
     Wait(Topic),
 }
 
 impl AuthFilter {
+    /// Refuses; in shadow mode it only remembers that it would have. The one place that tells the
+    /// two apart.
+    fn refuse(&self, refusal: Refusal, state: &mut State) -> Result<(), Refusal> {
+        if !self.shadow {
+            return Err(refusal);
+        }
+        state.shadowed = Some(refusal);
+        Ok(())
+    }
+
+    fn caller(
+        &self,
+        head: &Head<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<Verified, Refusal> {
+        match self.credentials(head)? {
+            Credentials::None => Err(self.challenger.no_credentials().because("no credentials")),
+            Credentials::ApiKey(key) => match self.api_keys.lookup(key) {
+                Some(identity) => Ok(Verified::Known(Known::of_api_key(identity))),
+                None => {
+                    Err(self.challenger.invalid_token("unknown API key").because("unknown API key"))
+                }
+            },
+            Credentials::Bearer(bearer) => self.verify(bearer, environment),
+        }
+    }
+
     /// A bearer token, else an API key. Another scheme is no credential here.
     fn credentials<'a>(&self, head: &Head<'a>) -> Result<Credentials<'a>, Refusal> {
         if let Some(value) = head.single(AUTHORIZATION).one() {
@@ -213,10 +216,10 @@ impl AuthFilter {
         if self.api_keys.is_empty() {
             return Ok(Credentials::None);
         }
-        match head.single(&self.api_key_header) {
+        match head.single(self.api_key_header.as_str()) {
             Single::Absent => Ok(Credentials::None),
             Single::One(key) => Ok(Credentials::ApiKey(key)),
-            Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader)),
+            Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader).because("API key")),
         }
     }
 
@@ -225,44 +228,44 @@ impl AuthFilter {
         bearer: &[u8],
         environment: &mut dyn Environment,
     ) -> Result<Verified, Refusal> {
-        let unavailable = || Refusal::new(Reason::Unavailable);
-        let now = environment.now().ok_or_else(unavailable)?;
+        let now = environment.now().ok_or_else(|| unavailable("no clock"))?;
         let generation =
             self.issuers.iter().fold(0_u64, |sum, issuer| sum.wrapping_add(issuer.generation()));
-        let cache = self.cache(environment).ok_or_else(unavailable)?;
-        if let Some(caller) = cache.borrow_mut().get(bearer, generation, now) {
-            return Ok(Verified::Known(caller.clone()));
+        let cache = self.cache(environment).ok_or_else(|| unavailable("no randomness"))?;
+        if let Some(known) = cache.borrow_mut().get(bearer, generation, now) {
+            return Ok(Verified::Known(known.clone()));
         }
         let token = Token::parse(bearer).map_err(|reject| self.rejected(reject))?;
         let named = token.issuer_hint();
-        let issuer = self.issuers.iter().position(|issuer| Some(issuer.name()) == named.as_deref());
-        let index = issuer.ok_or_else(|| self.rejected(Reject::Issuer))?;
-        let issuer = self.issuers.get(index).ok_or_else(unavailable)?;
+        let issuer =
+            self.issuers.iter().enumerate().find(|(_, it)| Some(it.name()) == named.as_deref());
+        let (index, issuer) = issuer.ok_or_else(|| self.rejected(Reject::Issuer))?;
+        let no_keys = || unavailable(&format!("no keys of {}", issuer.name()));
         match issuer.judge(&token, now) {
             Judgement::Accept(claims) => {
-                let caller = of_token(issuer, &claims);
-                let weight = weight(&caller);
+                let known = Known::of_token(issuer, &claims);
+                let weight = known.weight();
                 cache.borrow_mut().insert(
                     bearer,
-                    (caller.clone(), weight),
+                    (known.clone(), weight),
                     generation,
                     now,
                     claims.expires_at(),
                 );
-                Ok(Verified::Known(caller))
+                Ok(Verified::Known(known))
             }
             Judgement::Reject(reject) => Err(self.rejected(reject)),
             Judgement::Ask(request) => {
-                fetch(index, issuer, request).map(Verified::Fetch).ok_or_else(unavailable)
+                fetch(index, issuer, request).map(Verified::Fetch).ok_or_else(no_keys)
             }
             Judgement::Wait => Ok(Verified::Wait(keys_of(index))),
             Judgement::Unavailable(seconds) => {
-                Err(unavailable().with_header("retry-after", seconds.into()))
+                Err(no_keys().with_header("retry-after", seconds.into()))
             }
         }
     }
 
-    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Caller>>> {
+    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Known>>> {
         if self.verified.get().is_none() {
             let mut hash_key = [0; 16];
             if !environment.randomize(&mut hash_key) {
@@ -274,67 +277,14 @@ impl AuthFilter {
         self.verified.get()
     }
 
-    /// Who calls, as the upstream and the gateway learn it; and no credentials, unless they are
-    /// the upstream's as well.
-    fn exports(&self, caller: &Caller) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        if self.upstream_credentials == UpstreamCredentials::Strip {
-            edits.push(Edit::Remove(AUTHORIZATION.into()));
-            if !self.api_keys.is_empty() {
-                edits.push(Edit::Remove(self.api_key_header.clone().into_bytes()));
-            }
-        }
-        let principal = caller.principal.as_deref().and_then(|principal| {
-            HeaderValue::plain(hash::text(self.export_key.hash(Hashed::Principal, principal)))
-        });
-        let exports = [
-            (owned::PRINCIPAL, principal),
-            (owned::TENANT, caller.tenant.as_deref().and_then(HeaderValue::mirrored)),
-            (owned::AGENT, caller.agent.as_deref().and_then(HeaderValue::mirrored)),
-            (owned::SCOPES, HeaderValue::plain(caller.scopes.join(" "))),
-        ];
-        edits.extend(exports.into_iter().filter_map(|(name, value)| Some(Edit::Set(name, value?))));
-        edits
-    }
-
-    fn allow(&self, verdict: Verdict<'_>) -> Result<(), Refusal> {
-        match verdict {
-            Verdict::Allow { .. } => Ok(()),
-            Verdict::Deny { .. } => Err(Refusal::new(Reason::Forbidden)),
-            Verdict::InsufficientScope { missing, .. } => {
-                Err(self.challenger.insufficient_scope(&missing))
-            }
-        }
-    }
-
     /// What a client learns of a token that does not hold: that it expired, since a fresh one
-    /// helps, or that it is not valid. Which check failed stays here.
+    /// helps, or that it is not valid. Which check failed is for the operator.
     fn rejected(&self, reject: Reject) -> Refusal {
-        match reject {
-            Reject::Expired => self.invalid("The token expired"),
-            _ => self.invalid("The token is not valid"),
-        }
-    }
-
-    fn invalid(&self, description: &str) -> Refusal {
-        self.challenger.invalid_token(description)
-    }
-}
-
-/// A call as the rules judge it.
-fn subject<'a>(
-    caller: &'a Caller,
-    method: Option<&'a str>,
-    name: Option<&'a str>,
-    arguments: Arguments<'a>,
-) -> Subject<'a> {
-    Subject {
-        method,
-        name,
-        arguments,
-        scopes: &caller.scopes,
-        tenant: caller.tenant.as_deref(),
-        agent: caller.agent.as_deref(),
+        let description = match reject {
+            Reject::Expired => "The token expired",
+            _ => "The token is not valid",
+        };
+        self.challenger.invalid_token(description).because(format!("token {}", reject.as_str()))
     }
 }
 
@@ -348,40 +298,9 @@ fn keys_of(issuer: usize) -> Topic {
     Topic(u64::try_from(issuer).unwrap_or(u64::MAX))
 }
 
-fn of_api_key(identity: &Identity) -> Caller {
-    Caller {
-        principal: Some(identity.principal.clone().into_bytes()),
-        agent: identity.agent.clone(),
-        tenant: identity.tenant.clone(),
-        scopes: identity.scopes.clone(),
-        expires_at: None,
-    }
+fn unavailable(why: &str) -> Refusal {
+    Refusal::new(Reason::Unavailable).because(why.to_owned())
 }
 
-/// The principal is issuer, client and subject: a refreshed token has the same three, and neither
-/// another issuer's nor another client's user of the same name does.
-fn of_token(issuer: &Issuer, claims: &Claims) -> Caller {
-    let parts = [
-        claims.issuer(),
-        claims.client().unwrap_or_default(),
-        claims.subject().unwrap_or_default(),
-    ];
-    Caller {
-        principal: Some(parts.join("\0").into_bytes()),
-        agent: issuer.agent(claims),
-        tenant: issuer.tenant(claims),
-        scopes: claims.scopes().to_vec(),
-        expires_at: Some(issuer.expires_at(claims)),
-    }
-}
-
-/// Bytes that a caller takes on the heap.
-fn weight(caller: &Caller) -> usize {
-    let texts = [caller.agent.as_ref(), caller.tenant.as_ref()].into_iter().flatten();
-    let scopes = caller.scopes.iter().map(|scope| scope.len().saturating_add(24));
-    texts
-        .map(String::len)
-        .chain(scopes)
-        .chain(caller.principal.as_ref().map(Vec::len))
-        .fold(0, usize::saturating_add)
-}
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,13 @@
 
 use core::cell::RefCell;
 
-use mcp_core::config::{ConfigError, Period};
+use mcp_core::config::{ConfigError, Period, Section};
+use mcp_core::edit::{HeaderName, HeaderValue};
 use mcp_core::pipeline::{Capabilities, Environment, HttpAnswer, HttpCall};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::claim_headers::{ClaimHeaderConfig, ClaimHeaders};
 use crate::keys::source::{Answer, Decision, Discovery, Policy, Request, Source};
 use crate::keys::{KeySet, Origin};
 use crate::token::{
@@ -28,6 +30,8 @@ pub(crate) struct IssuerConfig {
     clock_skew: Option<Period>,
     tenant_claim: Option<String>,
     agent_claim: Option<String>,
+    #[serde(default)]
+    claims_to_headers: Vec<Section<ClaimHeaderConfig>>,
 }
 
 /// `jwks`: the keys themselves, or the service that has them.
@@ -51,6 +55,7 @@ pub(crate) struct Issuer {
     keys: Keys,
     tenant_claim: Option<ClaimPath>,
     agent_claim: Option<ClaimPath>,
+    headers: ClaimHeaders,
 }
 
 #[derive(Debug)]
@@ -91,6 +96,7 @@ impl IssuerConfig {
     pub(crate) fn build(
         self,
         capabilities: &Capabilities,
+        api_key_header: &HeaderName,
         notices: &mut Vec<String>,
     ) -> Result<Issuer, ConfigError> {
         let defaults = IssuerSettings::default();
@@ -117,6 +123,7 @@ impl IssuerConfig {
             keys,
             tenant_claim: claim("tenant_claim", self.tenant_claim)?,
             agent_claim: claim("agent_claim", self.agent_claim)?,
+            headers: ClaimHeaders::new(self.claims_to_headers, api_key_header)?,
         })
     }
 }
@@ -190,12 +197,12 @@ impl JwksConfig {
 fn inline(keys: &[Value], issuer: &str, notices: &mut Vec<String>) -> Result<Keys, ConfigError> {
     let text = serde_json::json!({ "keys": keys }).to_string();
     let (set, skipped) = KeySet::parse(text.as_bytes(), Origin::Inline)
-        .map_err(|error| ConfigError::new("keys", format!("cannot be used: {error:?}")))?;
+        .map_err(|error| ConfigError::new("keys", format!("cannot be used: {}", error.as_str())))?;
     if let Some(key) = skipped.first() {
         // A key that was written down on purpose and does not work is a mistake, not a surprise.
         return Err(ConfigError::new(
             format!("keys[{}]", key.index),
-            format!("cannot be used: {:?}", key.reason),
+            format!("cannot be used: {}", key.reason.as_str()),
         ));
     }
     notices.push(format!("{} keys are configured for {issuer}", set.keys().len()));
@@ -284,7 +291,8 @@ impl Issuer {
         let Some(status) = answer.status else { return source.failed(now, jitter) };
         let answer = Answer { status, content_type: answer.content_type, body: answer.body };
         if let Err(problem) = source.fetched(now, request, &answer, jitter) {
-            environment.warn(&format!("keys of {} could not be had: {problem:?}", self.name()));
+            let (name, problem) = (self.name(), problem.as_str());
+            environment.warn(&format!("keys of {name} could not be had: {problem}"));
         }
     }
 
@@ -293,12 +301,23 @@ impl Issuer {
         text(claims, self.tenant_claim.as_ref()?)
     }
 
-    /// The client program that `claims` name: by the configured claim, else the token's client.
+    /// The client program that `claims` name: by the configured claim, else the party that acts for
+    /// the subject, else the token's client.
     pub(crate) fn agent(&self, claims: &Claims) -> Option<String> {
         match &self.agent_claim {
             Some(path) => text(claims, path),
-            None => claims.client().map(str::to_owned),
+            None => claims.actor().or(claims.client()).map(str::to_owned),
         }
+    }
+
+    /// The fields that `claims` fill upstream.
+    pub(crate) fn fields(&self, claims: &Claims) -> Vec<(HeaderName, HeaderValue)> {
+        self.headers.of(claims)
+    }
+
+    /// Whether `name` is a spelling of one of these fields.
+    pub(crate) fn owns(&self, name: &[u8]) -> bool {
+        self.headers.own(name)
     }
 }
 

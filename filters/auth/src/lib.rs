@@ -1,15 +1,22 @@
 //! Who is calling, and may they: an OAuth 2.1 resource server and API-key gate for MCP.
 //!
 //! `token` judges a JWT against an issuer's rules; `keys` reads JWK sets; `api_key` knows callers by
-//! a shared key; `rules` decides by method, tool and scope, and `list_filter` shows no more than that;
-//! `metadata` and `challenge` tell OAuth clients where to turn.
+//! a shared key; `caller` is who they say it is, and `exports` what the upstream learns of that;
+//! `rules` and `judge` decide by method, tool and scope; `answers` and `list_filter` see to what comes
+//! back; `metadata` and `challenge` tell OAuth
+//! clients where to turn.
 
+mod answers;
 pub mod api_key;
+mod caller;
 pub mod challenge;
+mod claim_headers;
 mod config;
+mod exports;
 mod filter;
 mod issuer;
 mod json;
+mod judge;
 pub mod keys;
 mod list_filter;
 pub mod metadata;

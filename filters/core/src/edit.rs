@@ -15,7 +15,38 @@ pub enum Edit {
     /// Remove every field of this name, spelled as it came in.
     Remove(Vec<u8>),
     /// Leave exactly one field of this name.
-    Set(&'static str, HeaderValue),
+    Set(HeaderName, HeaderValue),
+}
+
+/// The name of a field that a filter writes, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeaderName(Cow<'static, str>);
+
+/// Bytes of a field's name in a configuration.
+const MAX_HEADER_NAME: usize = 128;
+
+impl HeaderName {
+    /// A name from the configuration, in any case: of letters, digits and `-`, which leaves out
+    /// what servers tell apart or not as they like (`_`), and pseudo-headers. `None` if it is not.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let legal = (1..=MAX_HEADER_NAME).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        legal.then(|| Self(Cow::Owned(text.to_ascii_lowercase())))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&'static str> for HeaderName {
+    /// A name from the program text.
+    fn from(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
 }
 
 /// A value that can be written into a head: visible ASCII and inner spaces, never longer than
@@ -84,6 +115,14 @@ mod tests {
         }
         assert_eq!(HeaderValue::plain("x".repeat(MAX_EXPORTED_HEADER + 1)), None);
         assert!(HeaderValue::plain("get weather").is_some());
+    }
+
+    #[test]
+    fn a_configured_name_is_one_that_everybody_reads_alike() {
+        for text in ["", ":path", "x_region", "x region", "x-é", "a:", &"x".repeat(129)] {
+            assert_eq!(HeaderName::parse(text), None, "{text:?}");
+        }
+        assert_eq!(HeaderName::parse("X-Region"), Some("x-region".into()));
     }
 
     #[test]

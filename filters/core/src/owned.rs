@@ -62,7 +62,9 @@ fn names_any(name: &[u8], candidates: &[&str]) -> bool {
     candidates.iter().any(|candidate| folds_to(name, candidate))
 }
 
-fn folds_to(name: &[u8], candidate: &str) -> bool {
+/// Whether `name` is a spelling of `candidate` (lower case): in any case, and with `_` for `-`.
+#[must_use]
+pub fn folds_to(name: &[u8], candidate: &str) -> bool {
     name.len() == candidate.len()
         && name.iter().zip(candidate.bytes()).all(|(byte, expect)| match byte {
             b'_' => expect == b'-',

@@ -17,6 +17,7 @@ pub struct Refusal {
     message: Cow<'static, str>,
     data: Option<serde_json::Value>,
     headers: Vec<(&'static str, HeaderValue)>,
+    detail: Option<Cow<'static, str>>,
 }
 
 /// A complete HTTP answer.
@@ -152,7 +153,13 @@ impl Refusal {
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
         let (_, _, _, message) = shape(reason);
-        Self { reason, message: Cow::Borrowed(message), data: None, headers: Vec::new() }
+        Self {
+            reason,
+            message: Cow::Borrowed(message),
+            data: None,
+            headers: Vec::new(),
+            detail: None,
+        }
     }
 
     /// The refusal with more specific words, which must repeat nothing a client sent.
@@ -174,6 +181,20 @@ impl Refusal {
     pub fn with_header(mut self, name: &'static str, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// The refusal with what only the operator learns, in the log: which rule or which check it was.
+    /// Words of the program or the configuration, never a client's or a secret.
+    #[must_use]
+    pub fn because(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// What only the operator learns.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// The answer that `addressee` gets.
@@ -278,6 +299,14 @@ mod tests {
         let body = refusal.reply(Addressee::Unknown).body;
         assert!(String::from_utf8_lossy(&body).contains(r#""id":null"#));
         assert_eq!(refusal.reply(Addressee::Nobody).body, b"");
+    }
+
+    #[test]
+    fn a_client_does_not_learn_the_detail() {
+        let refusal = Refusal::new(Reason::Unauthorized);
+        let detailed = refusal.clone().because("token signature");
+        assert_eq!(detailed.detail(), Some("token signature"));
+        assert_eq!(detailed.reply(Addressee::Unknown), refusal.reply(Addressee::Unknown));
     }
 
     #[test]

@@ -33,6 +33,6 @@ pub(crate) fn apply(map: Map, edits: &[Edit]) -> Result<(), Failed> {
     edits.iter().try_for_each(|edit| match edit {
         Edit::Add(name, value) => abi::add_header(map, name, value.as_str()),
         Edit::Remove(name) => abi::remove_header(map, name),
-        Edit::Set(name, value) => abi::set_header(map, name, value.as_str()),
+        Edit::Set(name, value) => abi::set_header(map, name.as_str(), value.as_str()),
     })
 }

@@ -1,10 +1,11 @@
-//! Time, randomness and the upstream's address, as the host gives them.
+//! Time, randomness, counters and the upstream's address, as the host gives them.
 
 use std::time::{Duration, SystemTime};
 
 use mcp_core::pipeline::{Environment, Response};
 
 use crate::abi::{self, Level, Map};
+use crate::telemetry::Telemetry;
 
 /// Where the time comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +37,22 @@ impl Clock {
 }
 
 /// The host, as the pipeline asks it.
-pub(crate) struct HostEnvironment {
+pub(crate) struct HostEnvironment<'a> {
     pub(crate) clock: Clock,
+    pub(crate) telemetry: &'a Telemetry,
 }
 
-impl Environment for HostEnvironment {
+impl Environment for HostEnvironment<'_> {
     fn now(&mut self) -> Option<u64> {
         self.clock.now()
     }
 
     fn warn(&mut self, problem: &str) {
         abi::log(Level::Warn, problem);
+    }
+
+    fn count(&mut self, counter: &str) {
+        self.telemetry.count(counter);
     }
 
     fn randomize(&mut self, bytes: &mut [u8]) -> bool {

@@ -9,7 +9,6 @@ use proxy_wasm::types::Action;
 use crate::abi::{self, Map};
 use crate::answer::{apply, refuse, reply};
 use crate::calls;
-use crate::environment::HostEnvironment;
 use crate::pairs;
 use crate::probe::{Hold, TICK_PERIOD};
 use crate::shell::Running;
@@ -68,7 +67,7 @@ impl<F: Filter> Request<F> {
             return refuse(Reason::HostMissing);
         }
         let has_body = !(counted && end_of_stream);
-        let mut environment = HostEnvironment { clock: running.probe.clock };
+        let mut environment = running.environment();
         let judged =
             with_head(|head| running.pipeline.request_head(head, has_body, &mut environment));
         match judged {
@@ -107,7 +106,7 @@ impl<F: Filter> Request<F> {
     ) -> Action {
         match core::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Call { token: expected, ticket } if expected == token => {
-                let mut environment = HostEnvironment { clock: running.probe.clock };
+                let mut environment = running.environment();
                 running.pipeline.answered(ticket, answer, &mut environment);
                 self.resume(running)
             }
@@ -122,7 +121,7 @@ impl<F: Filter> Request<F> {
     pub(crate) fn resume(&mut self, running: &Running<F>) -> Action {
         self.waiting = Waiting::Nothing;
         let Some(exchange) = self.exchange.as_mut() else { return refuse(Reason::Unavailable) };
-        let mut environment = HostEnvironment { clock: running.probe.clock };
+        let mut environment = running.environment();
         let judged = with_head(|head| running.pipeline.resume(exchange, head, &mut environment));
         match judged {
             Ok(step) => self.carry_out(running, step),
@@ -157,7 +156,7 @@ impl<F: Filter> Request<F> {
         let step = if too_large {
             running.pipeline.abandon(exchange, Reason::BodyTooLarge)
         } else if let Ok(body) = abi::request_body(self.received) {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             running.pipeline.request_body(exchange, &body, &mut environment)
         } else {
             running.pipeline.abandon(exchange, Reason::Unavailable)
@@ -230,7 +229,7 @@ impl<F: Filter> Request<F> {
                 Action::Pause
             }
             None => {
-                let mut environment = HostEnvironment { clock: running.probe.clock };
+                let mut environment = running.environment();
                 running.pipeline.answered(ticket, &HttpAnswer::NONE, &mut environment);
                 self.resume(running)
             }

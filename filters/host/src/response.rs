@@ -6,12 +6,12 @@ use mcp_core::pipeline::{Exchange, Filter};
 
 use crate::abi::{self, Failed, Level, Map};
 use crate::answer::apply;
-use crate::environment::{HostEnvironment, HostResponse};
+use crate::environment::HostResponse;
 use crate::shell::Running;
 
 /// The head arrived.
 pub(crate) fn head<F: Filter>(running: &Running<F>, context: u32, exchange: &mut Exchange<F>) {
-    let mut environment = HostEnvironment { clock: running.probe.clock };
+    let mut environment = running.environment();
     let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
     if let Err(Failed(status)) = apply(Map::Response, &edits) {
         abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
@@ -32,7 +32,7 @@ pub(crate) fn body<F: Filter>(
     if !exchange.is_observed() {
         return;
     }
-    let mut environment = HostEnvironment { clock: running.probe.clock };
+    let mut environment = running.environment();
     let passed = abi::response_body(size).and_then(|chunk| {
         match running.pipeline.response_body(exchange, &chunk, end, &mut environment) {
             Some(changed) => abi::set_response_body(size, &changed),

@@ -67,6 +67,11 @@ pub(crate) struct Running<F: Filter> {
 // === impl Running ===
 
 impl<F: Filter> Running<F> {
+    /// The host, as the pipeline asks it.
+    pub(crate) fn environment(&self) -> HostEnvironment<'_> {
+        HostEnvironment { clock: self.probe.clock, telemetry: &self.telemetry }
+    }
+
     /// Notes whether the request waits to be woken.
     pub(crate) fn list(&self, request: &Rc<RefCell<Request<F>>>) {
         let (context, topic) = {
@@ -86,7 +91,7 @@ impl<M: Module> Context for Root<M> {
         let Some((ticket, topic)) = self.calls.remove(&token) else { return };
         let Some(running) = self.running.clone() else { return };
         calls::with_answer(count, size, |answer| {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             running.pipeline.answered(ticket, answer, &mut environment);
         });
         self.wake(&running, Some(topic));
@@ -101,7 +106,7 @@ impl<M: Module> Root<M> {
             match calls::dispatch(&call) {
                 Some(token) => drop(self.calls.insert(token, (ticket, topic))),
                 None => {
-                    let mut environment = HostEnvironment { clock: running.probe.clock };
+                    let mut environment = running.environment();
                     running.pipeline.answered(ticket, &HttpAnswer::NONE, &mut environment);
                     self.wake(running, Some(topic));
                 }
@@ -191,7 +196,7 @@ impl<M: Module> RootContext for Root<M> {
         let Some(running) = self.running.clone() else { return };
         let regular = self.is_regular(&running);
         if regular {
-            let mut environment = HostEnvironment { clock: running.probe.clock };
+            let mut environment = running.environment();
             for fetch in running.pipeline.tick(&mut environment) {
                 running.errands.add(fetch);
             }

@@ -15,7 +15,8 @@ const MAX_TOOL_NAME: usize = 64;
 /// The counters of one VM.
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry {
-    counters: RefCell<BTreeMap<Report, u32>>,
+    requests: RefCell<BTreeMap<Report, u32>>,
+    named: RefCell<BTreeMap<String, u32>>,
     tools: RefCell<BTreeSet<String>>,
 }
 
@@ -25,23 +26,18 @@ impl Telemetry {
         if report.outcome != Outcome::Forwarded {
             abi::log(Level::Warn, &line(&report));
         }
-        let report = self.bounded(report);
-        let known = self.counters.borrow().get(&report).copied();
-        let counter = match known {
-            Some(counter) => counter,
-            None => {
-                let Ok(counter) = abi::define_counter(&counter_name(&report)) else { return };
-                self.counters.borrow_mut().insert(report, counter);
-                counter
-            }
-        };
-        // A host without metrics has said so by its status; nothing is lost that it could show.
-        let _ = abi::increment(counter);
+        increment(&self.requests, self.bounded(report), counter_name);
     }
 
-    /// The report with a tool that is one of at most [`MAX_TOOL_LABELS`]. Only calls that passed
-    /// add to them, so that refused clients cannot use them up.
+    /// Counts one under a name of the program's or the configuration's making.
+    pub(crate) fn count(&self, name: &str) {
+        increment(&self.named, name.to_owned(), String::clone);
+    }
+
+    /// The labels of a report, with a tool that is one of at most [`MAX_TOOL_LABELS`]. Only calls
+    /// that passed add to them, so that refused clients cannot use them up.
     fn bounded(&self, mut report: Report) -> Report {
+        report.detail = None;
         let Some(tool) = report.tool.as_mut() else { return report };
         let mut tools = self.tools.borrow_mut();
         if tools.contains(tool) {
@@ -59,6 +55,25 @@ impl Telemetry {
     }
 }
 
+/// Counts one for `key`, whose counter is defined under its name when it is first needed.
+fn increment<K: Ord>(
+    counters: &RefCell<BTreeMap<K, u32>>,
+    key: K,
+    name: impl FnOnce(&K) -> String,
+) {
+    let known = counters.borrow().get(&key).copied();
+    let counter = match known {
+        Some(counter) => counter,
+        None => {
+            let Ok(counter) = abi::define_counter(&name(&key)) else { return };
+            counters.borrow_mut().insert(key, counter);
+            counter
+        }
+    };
+    // A host without metrics has said so by its status; nothing is lost that it could show.
+    let _ = abi::increment(counter);
+}
+
 /// `mcp_requests.era.modern.method.tools/call.tool.add.outcome.forwarded`: name and value in turn,
 /// for the gateway's tag extraction.
 fn counter_name(report: &Report) -> String {
@@ -69,8 +84,8 @@ fn counter_name(report: &Report) -> String {
         .collect();
     let outcome = match report.outcome {
         Outcome::Forwarded => "forwarded".to_owned(),
-        Outcome::Noticed(reason) => format!("noticed_{}", reason.as_str()),
         Outcome::Refused(reason) => format!("refused_{}", reason.as_str()),
+        Outcome::Shadowed(reason) => format!("shadowed_{}", reason.as_str()),
     };
     format!(
         "mcp_requests.era.{}.method.{}.tool.{tool}.outcome.{outcome}",
@@ -82,8 +97,8 @@ fn counter_name(report: &Report) -> String {
 fn line(report: &Report) -> String {
     let (event, reason) = match report.outcome {
         Outcome::Forwarded => ("forwarded", None),
-        Outcome::Noticed(reason) => ("noticed", Some(reason)),
         Outcome::Refused(reason) => ("refused", Some(reason)),
+        Outcome::Shadowed(reason) => ("shadowed", Some(reason)),
     };
     let tool = report.tool.as_deref().map(|tool| {
         let tool = tool.get(..tool.floor_char_boundary(MAX_TOOL_NAME)).unwrap_or_default();
@@ -94,6 +109,7 @@ fn line(report: &Report) -> String {
     json!({
         "event": event,
         "reason": reason.map(|reason| reason.as_str()),
+        "detail": report.detail,
         "status": reason.filter(|_| event == "refused").map(|reason| reason.status()),
         "era": report.era.as_str(),
         "method": report.method,

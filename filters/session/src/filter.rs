@@ -98,7 +98,7 @@ impl Filter for SessionFilter {
         let id = HeaderValue::plain(record.id.as_str()).ok_or_else(unknown)?;
         let presented = String::from_utf8_lossy(presented).into_owned();
         state.session = Session::Sealed(Box::new(record), presented);
-        Ok(Identified::Settled(vec![Edit::Set(SESSION_ID, id)]))
+        Ok(Identified::Settled(vec![Edit::Set(SESSION_ID.into(), id)]))
     }
 
     fn authorize(
@@ -123,7 +123,8 @@ impl Filter for SessionFilter {
             Session::Plain(_) | Session::None => None,
         });
         state.opening.affinity = self.affinity(call, caller, environment, &state.session);
-        let mut edits = vec![Edit::Set(owned::ERA, HeaderValue::from_static(call.era.as_str()))];
+        let mut edits =
+            vec![Edit::Set(owned::ERA.into(), HeaderValue::from_static(call.era.as_str()))];
         let exports = [
             (owned::METHOD, call.method.and_then(HeaderValue::mirrored)),
             (owned::NAME, call.name.and_then(HeaderValue::mirrored)),
@@ -131,7 +132,9 @@ impl Filter for SessionFilter {
             (owned::SESSION, self.session_hash(&state.session).and_then(HeaderValue::plain)),
             (owned::AFFINITY, HeaderValue::plain(state.opening.affinity.as_str())),
         ];
-        edits.extend(exports.into_iter().filter_map(|(name, value)| Some(Edit::Set(name, value?))));
+        edits.extend(
+            exports.into_iter().filter_map(|(name, value)| Some(Edit::Set(name.into(), value?))),
+        );
         Ok(edits)
     }
 
@@ -236,7 +239,7 @@ impl SessionFilter {
 /// comes back, and it must not be seen.
 fn session_edit(envelope: Option<String>) -> Edit {
     match envelope.and_then(HeaderValue::plain) {
-        Some(value) => Edit::Set(SESSION_ID, value),
+        Some(value) => Edit::Set(SESSION_ID.into(), value),
         None => Edit::Remove(SESSION_ID.into()),
     }
 }

@@ -94,6 +94,28 @@ enum Action {
     Deny,
 }
 
+impl<'r> Verdict<'r> {
+    /// The rule that said it, [`DEFAULT`] or [`EXEMPT`].
+    #[must_use]
+    pub const fn rule(&self) -> &'r str {
+        match self {
+            Self::Allow { rule } | Self::Deny { rule } | Self::InsufficientScope { rule, .. } => {
+                rule
+            }
+        }
+    }
+
+    /// The verdict in a word, for metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Allow { .. } => "allow",
+            Self::Deny { .. } => "deny",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+        }
+    }
+}
+
 impl Rules {
     /// Judges one call.
     #[must_use]

@@ -64,6 +64,12 @@ impl Claims {
         self.client.as_deref()
     }
 
+    /// Who acts for the subject: `sub` of the claim `act` (RFC 8693 §4.1).
+    pub fn actor(&self) -> Option<&str> {
+        let actor = self.members.get("act")?.get("sub")?;
+        actor.as_str().filter(|name| !name.is_empty())
+    }
+
     /// What it allows: `scope` or, without one, `scp`.
     pub fn scopes(&self) -> &[String] {
         &self.scopes

@@ -64,7 +64,7 @@ impl Reader {
     pub(crate) fn edits(&self) -> [Edit; 3] {
         self.headers().map(|(name, value)| match name {
             "vary" => Edit::Add(name, value),
-            _ => Edit::Set(name, value),
+            _ => Edit::Set(name.into(), value),
         })
     }
 }

@@ -41,10 +41,11 @@ pub enum Verb {
     Post,
 }
 
-/// The edits that remove every inbound copy of a header that a filter owns.
-pub(crate) fn strip(head: &Head<'_>) -> Vec<Edit> {
+/// The edits that remove every inbound copy of a header that a filter owns, those included that
+/// filters own by their configuration (`is_owned`).
+pub(crate) fn strip(head: &Head<'_>, is_owned: impl Fn(&[u8]) -> bool) -> Vec<Edit> {
     let mut removed: Vec<Edit> = Vec::new();
-    for name in head.names().filter(|name| owned::is_forged(name)) {
+    for name in head.names().filter(|name| owned::is_forged(name) || is_owned(name)) {
         let edit = Edit::Remove(name.to_vec());
         if !removed.contains(&edit) {
             removed.push(edit);

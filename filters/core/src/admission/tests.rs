@@ -120,13 +120,17 @@ fn every_spelling_of_an_owned_header_is_removed_once_and_nothing_else() {
         "Mcp_Method",
     ];
     let expect: Vec<_> = removed.iter().map(|name| Edit::Remove((*name).into())).collect();
-    assert_eq!(strip(&head(&inbound)), expect);
+    assert_eq!(strip(&head(&inbound), |_| false), expect);
     let owned = ["era", "method", "name", "session", "affinity", "principal", "tenant", "agent"];
     for name in owned.iter().chain(&["scopes", "handoff"]) {
         let name = format!("x-mcp-{name}");
-        let edits = strip(&head(&[(&name, "forged")]));
+        let edits = strip(&head(&[(&name, "forged")]), |_| false);
         assert_eq!(edits, [Edit::Remove(name.clone().into())], "{name}");
     }
+    // And what filters own by their configuration.
+    let edits = strip(&head(&inbound), |name| name == b"x-mcp");
+    assert_eq!(edits.len(), expect.len() + 1);
+    assert_eq!(edits.last(), Some(&Edit::Remove(b"x-mcp".to_vec())));
 }
 
 #[test]

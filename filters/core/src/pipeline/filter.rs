@@ -24,6 +24,12 @@ pub trait Filter {
         None
     }
 
+    /// Whether the filter's configuration makes it the owner of field `name` beyond
+    /// [`owned`](crate::owned): every inbound copy is removed, from every request.
+    fn owns(&self, _name: &[u8]) -> bool {
+        false
+    }
+
     /// Who calls, from the request's head alone. It is asked again once what it waits for came, and
     /// now and then before, so it decides by what it has stored and changes nothing until it knows.
     ///
@@ -36,6 +42,20 @@ pub trait Filter {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Result<Identified<Self::Ticket>, Refusal>;
+
+    /// The answers that would say who calls do not come: the request is refused, or goes on with
+    /// these changes to its head if the filter is to refuse nothing.
+    ///
+    /// # Errors
+    /// `refusal`, unless the filter is to refuse nothing.
+    fn give_up(
+        &self,
+        refusal: Refusal,
+        _caller: &mut Caller,
+        _state: &mut Self::State,
+    ) -> Result<Vec<Edit>, Refusal> {
+        Err(refusal)
+    }
 
     /// A call was answered, or failed: stores what was learned.
     fn answered(
@@ -63,6 +83,11 @@ pub trait Filter {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Result<Vec<Edit>, Refusal>;
+
+    /// What the filter would have refused the exchange for, were it not to refuse nothing (`shadow`).
+    fn shadowed<'s>(&self, _state: &'s Self::State) -> Option<&'s Refusal> {
+        None
+    }
 
     /// What changes in the head of the upstream's answer.
     fn respond(
@@ -238,6 +263,10 @@ pub trait Environment {
 
     /// Tells the operator something; never a client's words or a secret.
     fn warn(&mut self, _problem: &str) {}
+
+    /// Counts one under this name. The host remembers every name, so it is made of words of the
+    /// program and the configuration, never of a client's.
+    fn count(&mut self, _counter: &str) {}
 
     /// Fills `bytes` from a cryptographic source; `false` if there is none.
     fn randomize(&mut self, bytes: &mut [u8]) -> bool;

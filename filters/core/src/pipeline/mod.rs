@@ -132,7 +132,7 @@ impl<F: Filter> Pipeline<F> {
             fetches: MAX_FETCHES_PER_EXCHANGE,
             waits: MAX_WAITS_PER_EXCHANGE,
         };
-        let edits = admission::strip(head);
+        let edits = admission::strip(head, |name| self.filter.owns(name));
         if let Some(reply) = self.filter.document(head) {
             return (exchange, Step { edits, next: Next::Reply(reply), report: None });
         }
@@ -194,19 +194,26 @@ impl<F: Filter> Pipeline<F> {
             self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
         let (edits, mut refused) = match identified {
             Ok(Identified::Settled(edits)) => (edits, None),
-            Ok(Identified::Fetch(fetch)) => {
-                let left = exchange.fetches.checked_sub(1);
-                let Some(left) = left else { return self.give_up(exchange) };
-                exchange.fetches = left;
+            Ok(Identified::Fetch(fetch)) if exchange.fetches > 0 => {
+                exchange.fetches = exchange.fetches.saturating_sub(1);
                 exchange.phase = Phase::AwaitingAnswer { verb, has_body };
                 return Step { edits: Vec::new(), next: Next::Fetch(fetch), report: None };
             }
-            Ok(Identified::Wait(topic)) => {
-                let left = exchange.waits.checked_sub(1);
-                let Some(left) = left else { return self.give_up(exchange) };
-                exchange.waits = left;
+            Ok(Identified::Wait(topic)) if exchange.waits > 0 => {
+                exchange.waits = exchange.waits.saturating_sub(1);
                 exchange.phase = Phase::AwaitingAnswer { verb, has_body };
                 return Step { edits: Vec::new(), next: Next::Wait(topic), report: None };
+            }
+            Ok(enough @ (Identified::Fetch(_) | Identified::Wait(_))) => {
+                if let Identified::Fetch(Fetch { ticket, .. }) = enough {
+                    // Nobody makes this call, and nobody must wait for it.
+                    self.filter.answered(ticket, &HttpAnswer::NONE, environment);
+                }
+                let refusal = Refusal::new(Reason::Unavailable).because("too many calls");
+                match self.filter.give_up(refusal, &mut exchange.caller, &mut exchange.state) {
+                    Ok(edits) => (edits, None),
+                    Err(refusal) => return self.refuse_unread(exchange, &refusal),
+                }
             }
             Err(refusal) if verb == Verb::Post && refusal.reason.waits_for_id() => {
                 (Vec::new(), Some(refusal))
@@ -288,31 +295,10 @@ impl<F: Filter> Pipeline<F> {
             Some(refusal) if self.admission.validation != Validation::LogOnly => {
                 self.refuse(exchange, &refusal, addressee, &call)
             }
-            disagreement => {
-                let noticed = disagreement.map(|refusal| refusal.reason);
-                self.authorize(exchange, &call, noticed, environment)
-                    .unwrap_or_else(|refusal| self.refuse(exchange, &refusal, addressee, &call))
-            }
+            disagreement => self
+                .authorize(exchange, &call, disagreement.as_ref(), environment)
+                .unwrap_or_else(|refusal| self.refuse(exchange, &refusal, addressee, &call)),
         }
-    }
-
-    /// The head of the upstream's answer arrived.
-    pub fn response_head(
-        &self,
-        exchange: &mut Exchange<F>,
-        response: &dyn Response,
-        environment: &mut dyn Environment,
-    ) -> Vec<Edit> {
-        if !matches!(exchange.phase, Phase::Forwarded) {
-            return Vec::new();
-        }
-        let mut edits =
-            self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
-        edits.extend(self.begin_observing(exchange, response));
-        if let Some(reader) = &exchange.reader {
-            edits.extend(reader.edits());
-        }
-        edits
     }
 
     /// Ends an exchange the host gave up on, such as one whose body never came.
@@ -361,19 +347,16 @@ impl<F: Filter> Pipeline<F> {
         &self,
         exchange: &mut Exchange<F>,
         call: &Call<'_>,
-        noticed: Option<Reason>,
+        disagreement: Option<&Refusal>,
         environment: &mut dyn Environment,
     ) -> Result<Step<F::Ticket>, Refusal> {
         let edits =
             self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state)?;
         exchange.phase = Phase::Forwarded;
         exchange.requests = observe::requests(call);
-        let outcome = noticed.map_or(Outcome::Forwarded, Outcome::Noticed);
-        Ok(Step { edits, next: Next::Forward, report: Some(Report::new(call, outcome)) })
-    }
-
-    fn give_up(&self, exchange: &mut Exchange<F>) -> Step<F::Ticket> {
-        self.refuse_unread(exchange, &Refusal::new(Reason::Unavailable))
+        let shadowed = self.filter.shadowed(&exchange.state).or(disagreement);
+        let report = Some(Report::forwarded(call, shadowed));
+        Ok(Step { edits, next: Next::Forward, report })
     }
 
     fn refuse_unread(&self, exchange: &mut Exchange<F>, refusal: &Refusal) -> Step<F::Ticket> {
@@ -392,7 +375,7 @@ impl<F: Filter> Pipeline<F> {
         if let Some(reader) = &exchange.reader {
             reply.headers.extend(reader.headers());
         }
-        let report = Report::new(call, Outcome::Refused(refusal.reason));
+        let report = Report::refused(call, refusal);
         Step { edits: Vec::new(), next: Next::Reply(reply), report: Some(report) }
     }
 }

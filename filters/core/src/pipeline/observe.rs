@@ -1,12 +1,12 @@
-//! The last stage: what passes in the body of an upstream's answer.
+//! The last stages: what changes in the head of an upstream's answer, and what passes in its body.
 //!
-//! An answer is observed only where a filter asked for it as the head passed; all others pass
+//! A body is observed only where a filter asked for it as the head passed; all others pass
 //! without a look. Nothing is ever paused: what is incomplete is held in the observer.
 
 #[cfg(test)]
 mod tests;
 
-use super::{Call, Environment, Exchange, Filter, Pipeline, Response};
+use super::{Call, Environment, Exchange, Filter, Phase, Pipeline, Response};
 use crate::edit::{Edit, HeaderValue};
 use crate::limits::MAX_STREAM_EVENT;
 use crate::message::{Kind, Message};
@@ -68,6 +68,25 @@ impl<F: Filter> Exchange<F> {
 }
 
 impl<F: Filter> Pipeline<F> {
+    /// The head of the upstream's answer arrived.
+    pub fn response_head(
+        &self,
+        exchange: &mut Exchange<F>,
+        response: &dyn Response,
+        environment: &mut dyn Environment,
+    ) -> Vec<Edit> {
+        if !matches!(exchange.phase, Phase::Forwarded) {
+            return Vec::new();
+        }
+        let mut edits =
+            self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
+        edits.extend(self.begin_observing(exchange, response));
+        if let Some(reader) = &exchange.reader {
+            edits.extend(reader.edits());
+        }
+        edits
+    }
+
     /// Bytes of an observed answer's body arrived, the last ones if `end`; returns what goes on in
     /// their place, or `None` if that is the same.
     pub fn response_body(
@@ -97,11 +116,7 @@ impl<F: Filter> Pipeline<F> {
     }
 
     /// Begins to observe, if the filter wants to; returns what changes in the head for that.
-    pub(super) fn begin_observing(
-        &self,
-        exchange: &mut Exchange<F>,
-        response: &dyn Response,
-    ) -> Vec<Edit> {
+    fn begin_observing(&self, exchange: &mut Exchange<F>, response: &dyn Response) -> Vec<Edit> {
         let Interest { messages, until } =
             self.filter.interest(response, &exchange.caller, &mut exchange.state);
         let media_type = response.header("content-type").unwrap_or_default();
@@ -128,7 +143,7 @@ impl<F: Filter> Pipeline<F> {
             edits.push(Edit::Remove(b"content-encoding".to_vec()));
             if !events {
                 let json = HeaderValue::from_static("application/json");
-                edits.push(Edit::Set("content-type", json));
+                edits.push(Edit::Set("content-type".into(), json));
             }
         }
         edits

@@ -1,7 +1,7 @@
 //! What is said of an exchange once it is decided: one count, and for refusals one log line.
 
 use super::Call;
-use crate::refusal::Reason;
+use crate::refusal::{Reason, Refusal};
 use crate::version::Era;
 
 /// How an exchange went, in words for logs and metrics.
@@ -15,6 +15,8 @@ pub struct Report {
     pub tool: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
+    /// Which rule or which check it was: for the log alone, since it is no part of a counter.
+    pub detail: Option<String>,
 }
 
 /// What became of a request.
@@ -22,16 +24,36 @@ pub struct Report {
 pub enum Outcome {
     /// It went upstream.
     Forwarded,
-    /// It went upstream although its headers and body disagree: the route only logs that.
-    Noticed(Reason),
     /// It was refused.
     Refused(Reason),
+    /// It went upstream although something was amiss, which is only reported here: its headers and
+    /// body disagree (`validation: log_only`), or a filter is in `shadow` mode. A request counts
+    /// once, by the first thing it would have been refused for.
+    Shadowed(Reason),
 }
 
 impl Report {
-    pub(super) fn new(call: &Call<'_>, outcome: Outcome) -> Self {
+    /// Of a call that went upstream, and what it would have been refused for.
+    pub(super) fn forwarded(call: &Call<'_>, shadowed: Option<&Refusal>) -> Self {
+        let outcome =
+            shadowed.map_or(Outcome::Forwarded, |refusal| Outcome::Shadowed(refusal.reason));
+        Self::new(call, outcome, shadowed)
+    }
+
+    /// Of a call that was refused.
+    pub(super) fn refused(call: &Call<'_>, refusal: &Refusal) -> Self {
+        Self::new(call, Outcome::Refused(refusal.reason), Some(refusal))
+    }
+
+    fn new(call: &Call<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> Self {
         let tool = call.name.filter(|_| call.method == Some("tools/call")).map(str::to_owned);
-        Self { era: call.era, method: call.method.map_or("none", label), tool, outcome }
+        Self {
+            era: call.era,
+            method: call.method.map_or("none", label),
+            tool,
+            outcome,
+            detail: refusal.and_then(Refusal::detail).map(str::to_owned),
+        }
     }
 }
 

@@ -63,9 +63,12 @@ impl Filter for Asking {
     }
 
     fn answered(&self, ticket: u8, answer: &HttpAnswer<'_>, _: &mut dyn Environment) {
+        self.asked.set(false);
+        if answer.status.is_none() {
+            return;
+        }
         assert_eq!((ticket, answer.body), (self.answers.get(), &b"keys"[..]));
         self.answers.set(ticket.saturating_add(1));
-        self.asked.set(false);
     }
 
     fn authorize(
@@ -169,6 +172,9 @@ fn no_request_fetches_or_waits_for_ever() {
     assert_eq!(fetches, MAX_FETCHES_PER_EXCHANGE);
     assert!(matches!(step.next, Next::Reply(reply) if reply.status == 503));
 
+    // The call that was one too many is nobody's: another request makes it.
+    let (_, step) = pipeline.request_head(&head, false, &mut World);
+    assert!(matches!(step.next, Next::Fetch(_)));
     let (mut exchange, mut step) = pipeline.request_head(&head, false, &mut World);
     let mut waits = 0;
     while step.next == Next::Wait(KEYS) {
@@ -269,7 +275,7 @@ impl Response for Answer {
 }
 
 fn edit(stage: &'static str) -> Edit {
-    Edit::Set(stage, HeaderValue::from_static("1"))
+    Edit::Set(stage.into(), HeaderValue::from_static("1"))
 }
 
 fn removed(name: &str) -> Edit {
@@ -367,6 +373,7 @@ fn a_call_goes_through_the_stages_in_order_with_the_edits_of_each() {
             method: "tools/call",
             tool: Some("get_weather".to_owned()),
             outcome: Outcome::Forwarded,
+            detail: None,
         })
     );
     assert_eq!(pipeline.answer(&mut exchange), [edit("responded")]);
@@ -432,6 +439,7 @@ fn what_is_not_admitted_reaches_no_filter() {
             method: "none",
             tool: None,
             outcome: Outcome::Refused(Reason::MethodNotAllowed),
+            detail: None,
         })
     );
     // The host's own answer passes through the response stage as well.
@@ -583,12 +591,12 @@ fn a_body_that_is_no_message_is_refused_with_the_id_it_has() {
 }
 
 #[test]
-fn disagreement_is_refused_or_noticed_as_the_route_says() {
+fn disagreement_is_refused_or_shadowed_as_the_route_says() {
     let mismatch = with(POST, &[MODERN, CALL, ("mcp-name", "get_time")]);
     let cases = [
         ("enforce", Outcome::Refused(Reason::HeaderMismatch)),
         ("trust_headers", Outcome::Forwarded),
-        ("log_only", Outcome::Noticed(Reason::HeaderMismatch)),
+        ("log_only", Outcome::Shadowed(Reason::HeaderMismatch)),
     ];
     for (mode, expect) in cases {
         let pipeline = plain(&format!(r#"{{"validation":"{mode}"}}"#));
@@ -737,10 +745,10 @@ fn batches_pass_where_the_version_has_them_and_the_route_allows_it() {
 }
 
 #[test]
-fn disagreement_within_a_batch_is_only_noticed_where_the_route_only_logs() {
+fn disagreement_within_a_batch_is_only_shadowed_where_the_route_only_logs() {
     let pipeline = plain(r#"{"batches":"allow","validation":"log_only"}"#);
     let (exchange, step) = pipeline.post(POST, &format!("[{MODERN_CALL}]"));
-    assert_eq!(outcome(&step), Some(Outcome::Noticed(Reason::HeaderMismatch)));
+    assert_eq!(outcome(&step), Some(Outcome::Shadowed(Reason::HeaderMismatch)));
     assert_eq!(exchange.state[1], "authorize legacy - - head");
     // What is no matter of agreement is refused all the same.
     let (_, step) = pipeline.post(POST, r#"[{"jsonrpc":"2.0","id":2,"method":"initialize"}]"#);
@@ -774,8 +782,8 @@ fn a_browser_can_read_refusals_and_answers() {
     let edits = pipeline.answer(&mut exchange);
     let origin = HeaderValue::from_static("https://app.example");
     assert_eq!(edits.first(), Some(&edit("responded")));
-    assert!(edits.contains(&Edit::Set(allow, origin)));
-    assert!(edits.iter().any(|edit| matches!(edit, Edit::Set(name, _) if *name == expose)));
+    assert!(edits.contains(&Edit::Set(allow.into(), origin)));
+    assert!(edits.iter().any(|edit| matches!(edit, Edit::Set(name, _) if name.as_str() == expose)));
     // The upstream's own `Vary` stays.
     assert_eq!(edits.last(), Some(&Edit::Add("vary", HeaderValue::from_static("Origin"))));
     let (mut exchange, _) = pipeline.post(POST, LEGACY_CALL);

@@ -187,7 +187,9 @@ impl Gateway {
     /// The id that the client is given for `id`.
     fn sealed(&mut self, sent: &mut Sent, id: &str) -> String {
         match self.respond(sent, Some(id.as_bytes())).as_slice() {
-            [Edit::Set("mcp-session-id", value)] => value.as_str().to_owned(),
+            [Edit::Set(name, value)] if name.as_str() == "mcp-session-id" => {
+                value.as_str().to_owned()
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -201,8 +203,8 @@ fn apply(head: &mut Vec<(String, String)>, edit: Edit) {
     match edit {
         Edit::Remove(name) => remove(head, &name),
         Edit::Set(name, value) => {
-            remove(head, name.as_bytes());
-            head.push((name.to_owned(), value.as_str().to_owned()));
+            remove(head, name.as_str().as_bytes());
+            head.push((name.as_str().to_owned(), value.as_str().to_owned()));
         }
         Edit::Add(name, value) => head.push((name.to_owned(), value.as_str().to_owned())),
     }

@@ -7,7 +7,7 @@ use mcp_core::message::{Body, ScanLimits, scan};
 
 /// A buffer of `size` bytes for the driver to write a body into; it is never freed.
 #[unsafe(no_mangle)]
-pub extern "C" fn body_buffer(size: usize) -> *mut u8 {
+pub extern "C" fn input_buffer(size: usize) -> *mut u8 {
     vec![0; size].leak().as_mut_ptr()
 }
 
@@ -15,9 +15,9 @@ pub extern "C" fn body_buffer(size: usize) -> *mut u8 {
 /// one message of the method and tool that the driver wrote.
 ///
 /// # Safety
-/// `body` must come from [`body_buffer`], with this `size`.
+/// `body` must come from [`input_buffer`], with this `size`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn scan_body(body: *const u8, size: usize, times: u32) -> u32 {
+pub unsafe extern "C" fn run(body: *const u8, size: usize, times: u32) -> u32 {
     // SAFETY: the caller passes a buffer of this size, which lives for ever.
     let body = unsafe { std::slice::from_raw_parts(body, size) };
     let limits = ScanLimits::default();

@@ -1,0 +1,138 @@
+"""What knowing the caller costs in Envoy: our module and the native `jwt_authn`, with the same keys and tokens.
+
+Both judge tokens by keys that are written in their configuration, so no key server takes part.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bench import tokens
+from bench.load import Distinct, Same
+from bench.tokens import Issuer, bearer, tampered
+from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Variant, quiet, router_only
+from bench.workload import HEADERS
+from e2e.envoy_config import REPOSITORY, EnvoyConfig
+
+MODULE = REPOSITORY / "dist/mcp_auth.wasm"
+JWT_AUTHN, JWT_AUTHN_AND_MCP = "Envoy's native jwt_authn", "Envoy's native jwt_authn and mcp"
+TRUSTING, ENFORCING = "mcp_auth, trust_headers", "mcp_auth, enforce"
+AIMS_WARM = {TRUSTING: 2.0, ENFORCING: 2.0}
+AIMS_COLD = {TRUSTING: 1.5}
+WARM_ALGORITHM, COLD_ALGORITHMS = "RS256", ("RS256", "ES256")
+CACHE = {"jwt_cache_size": 100}
+CACHE_HITS = "http.mcp.jwt_authn.jwt_cache_hit"
+EXPORT_KEY = "ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="
+
+
+def warm(issuer: Issuer) -> list[Variant]:
+    """Configurations that remember a token once it is verified, the baseline first."""
+    caching = _jwt_authn(issuer, CACHE)
+
+    def caching_and_mcp(config: EnvoyConfig) -> None:
+        caching(config)
+        config.http_filters().insert(1, NATIVE)
+
+    probe = Probe(issuer, [WARM_ALGORITHM])
+    return [
+        Variant(ROUTER, router_only, probe.anything),
+        Variant(JWT_AUTHN, caching, probe.good, {401: probe.bad}, CACHE_HITS),
+        Variant(JWT_AUTHN_AND_MCP, caching_and_mcp, probe.good, {401: probe.bad, 400: probe.mismatched}, CACHE_HITS),
+        _trusting(issuer, probe),
+        Variant(ENFORCING, _ours(issuer, "enforce"), probe.good, {401: probe.bad, 400: probe.mismatched}),
+    ]
+
+
+def cold(issuer: Issuer) -> list[Variant]:
+    """Configurations for tokens that come once, the baseline first."""
+    probe = Probe(issuer, COLD_ALGORITHMS)
+    return [
+        Variant(ROUTER, router_only, probe.anything),
+        Variant(JWT_AUTHN, _jwt_authn(issuer, None), probe.good, {401: probe.bad}),
+        _trusting(issuer, probe),
+    ]
+
+
+def same_token(issuer: Issuer, body: bytes, number: int) -> dict[str, Same]:
+    """One token, again and again."""
+    return {WARM_ALGORITHM: Same(body, number, HEADERS | bearer(issuer.token(WARM_ALGORITHM)))}
+
+
+def distinct_tokens(issuer: Issuer, body: bytes, number: int) -> dict[str, Distinct]:
+    """Another token with each request, by algorithm."""
+
+    def load(algorithm: str) -> Distinct:
+        return Distinct(body, number, lambda: HEADERS | bearer(issuer.token(algorithm)))
+
+    return {algorithm: load(algorithm) for algorithm in COLD_ALGORITHMS}
+
+
+def loading() -> Variant:
+    """Our module, to be loaded only."""
+    return Variant("mcp_auth", _ours(Issuer(), "enforce"), [])
+
+
+class Probe:
+    """Requests that tell what a configuration checks."""
+
+    def __init__(self, issuer: Issuer, algorithms: Sequence[str]) -> None:
+        def signed_by(signer: Issuer) -> list[dict[str, str]]:
+            return [bearer(signer.token(algorithm)) for algorithm in algorithms]
+
+        accepted = signed_by(issuer)
+        changed = [
+            {name: tampered(value) for name, value in token.items()} for token in (*accepted, *signed_by(issuer))
+        ]
+        self.good = [HEADERS | token for token in accepted]
+        """Tokens of the issuer's."""
+        self.bad = [HEADERS, *(HEADERS | token for token in (*changed, *signed_by(Issuer())))]
+        """No token; tokens that were changed, after they were accepted or before; those of another issuer that
+        calls itself and its keys the same."""
+        self.mismatched = [OTHER_NAME | token for token in accepted]
+        """Good tokens, with a header that the body contradicts."""
+        self.anything = [*self.good, *self.bad, *self.mismatched]
+
+
+def _trusting(issuer: Issuer, probe: Probe) -> Variant:
+    return Variant(TRUSTING, _ours(issuer, "trust_headers"), [*probe.good, *probe.mismatched], {401: probe.bad})
+
+
+def _jwt_authn(issuer: Issuer, cache: dict[str, int] | None) -> Edit:
+    provider: dict[str, Any] = {
+        "issuer": tokens.NAME,
+        "audiences": [tokens.AUDIENCE],
+        "local_jwks": {"inline_string": json.dumps(issuer.jwks())},
+    }
+    if cache is not None:
+        provider["jwt_cache_config"] = cache
+    native = {
+        "name": "envoy.filters.http.jwt_authn",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            "providers": {"bench": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "bench"}}],
+        },
+    }
+
+    def edit(config: EnvoyConfig) -> None:
+        router_only(config)
+        config.http_filters().insert(0, native)
+
+    return edit
+
+
+def _ours(issuer: Issuer, validation: str) -> Edit:
+    settings = {
+        "admission": {"validation": validation},
+        "auth": {
+            "issuers": [{"issuer": tokens.NAME, "audiences": [tokens.AUDIENCE], "jwks": issuer.jwks()}],
+            "export_key": EXPORT_KEY,
+        },
+    }
+
+    def edit(config: EnvoyConfig) -> None:
+        quiet(config)
+        config.set_module(PLUGIN, MODULE)
+        config.replace_settings(PLUGIN, settings)
+
+    return edit
