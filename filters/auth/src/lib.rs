@@ -20,8 +20,6 @@ mod judge;
 pub mod keys;
 mod list_filter;
 pub mod metadata;
-#[cfg(test)]
-mod rfc_keys;
 pub mod rules;
 pub mod scope;
 pub mod token;

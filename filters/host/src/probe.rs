@@ -4,6 +4,7 @@ use mcp_core::pipeline::Capabilities;
 
 use crate::abi;
 use crate::environment::Clock;
+use crate::signature;
 
 /// The interval of ticks, in milliseconds.
 pub(crate) const TICK_PERIOD: u32 = 1_000;
@@ -36,6 +37,7 @@ pub(crate) fn probe() -> Probe {
     let capabilities = Capabilities {
         clock: clock.now().is_some(),
         ticks,
+        signatures: signature::host_verifies(),
         bodies,
         // It says something in the stream, and cuts off one in which nothing comes.
         ends_streams: bodies && ticks,

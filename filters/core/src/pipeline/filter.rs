@@ -241,6 +241,8 @@ pub struct Capabilities {
     pub clock: bool,
     /// It wakes the module at intervals, so that a held request can be given up.
     pub ticks: bool,
+    /// It judges signatures ([`crate::signature`]).
+    pub signatures: bool,
     /// It lets the body of an answer be changed.
     pub bodies: bool,
     /// It lets an answer be ended while it passes.

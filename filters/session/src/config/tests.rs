@@ -9,7 +9,7 @@ use super::{Affinity, ModuleConfig, plan};
 use crate::filter::SessionFilter;
 
 const ALL: Capabilities =
-    Capabilities { clock: true, ticks: true, bodies: true, ends_streams: true };
+    Capabilities { clock: true, ticks: true, signatures: true, bodies: true, ends_streams: true };
 const NO_CLOCK: Capabilities = Capabilities { clock: false, ..ALL };
 
 /// The text with `$A`, `$B`, `$C`, `$E` as secrets of 32 bytes and `$S` as one of 31.
