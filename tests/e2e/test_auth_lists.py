@@ -1,4 +1,4 @@
-"""Lists at a real Envoy show what the caller may use, to real clients of real servers, which can then go on."""
+"""Lists at a real Envoy show what the caller may use, and real clients of real servers can go on from there."""
 
 from __future__ import annotations
 
@@ -152,7 +152,8 @@ def test_lists_of_both_eras(python_gateway: Envoy) -> None:
     new = answer.json()["result"]
     assert sorted(tool["name"] for tool in new["tools"]) == ["add", "break_stream", "count"]
     assert new["cacheScope"] == "private"
-    assert answer.headers["content-length"] is None or int(answer.headers["content-length"]) == len(answer.body)
+    length = answer.headers["content-length"]
+    assert length is None or int(length) == len(answer.body)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20], ids=["1 byte", "7 bytes", "whole"])
@@ -194,7 +195,7 @@ def test_an_event_goes_on_when_it_is_complete(scripted: tuple[Envoy, ScriptedUps
         exchange.send_chunk(TOOL_LIST[20:] + b"\n\n")
         exchange.end_chunks()
 
-    upstream.answer = lambda exchange: answer(exchange)
+    upstream.answer = answer
     with Connection(envoy.port) as client:
         client.send(request_head("GET", [HOST, ("accept", "text/event-stream")]))
         stream = client.head()
