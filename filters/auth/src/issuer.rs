@@ -116,6 +116,11 @@ impl Issuer {
         self.rules.issuer()
     }
 
+    /// When a token stops to be accepted, in seconds since 1970.
+    pub(crate) fn expires_at(&self, claims: &Claims) -> u64 {
+        self.rules.expires_at(claims)
+    }
+
     /// Changes whenever its keys do.
     pub(crate) fn generation(&self) -> u64 {
         match &self.keys {

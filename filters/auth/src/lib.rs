@@ -2,9 +2,11 @@
 //!
 //! `token` judges a JWT against an issuer's rules; `keys` reads JWK sets; `api_key` knows callers by
 //! a shared key; `caller` is who they say it is, and `exports` what the upstream learns of that;
-//! `rules` and `judge` decide by method, tool and scope; `metadata` and `challenge` tell OAuth
+//! `rules` and `judge` decide by method, tool and scope; `answers` and `list_filter` see to what comes
+//! back; `metadata` and `challenge` tell OAuth
 //! clients where to turn.
 
+mod answers;
 pub mod api_key;
 mod caller;
 mod certificate;
@@ -18,6 +20,7 @@ mod issuer;
 mod json;
 mod judge;
 pub mod keys;
+mod list_filter;
 pub mod metadata;
 mod route;
 pub mod rules;

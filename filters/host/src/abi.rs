@@ -30,11 +30,14 @@ pub(crate) enum Level {
 }
 
 const REQUEST_BODY: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
 const CALL_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
 const REQUEST_STREAM: u32 = 0;
+const RESPONSE_STREAM: u32 = 1;
 const NOT_FOUND: u32 = 1;
+const UNIMPLEMENTED: u32 = 12;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -47,6 +50,13 @@ unsafe extern "C" {
         max_size: usize,
         data: *mut *mut u8,
         size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(
@@ -108,6 +118,7 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
@@ -152,6 +163,21 @@ pub(crate) fn configuration(size: usize) -> Result<Vec<u8>, Failed> {
 /// The request's body, of which the host said it has `size` bytes.
 pub(crate) fn request_body(size: usize) -> Result<Vec<u8>, Failed> {
     buffer(REQUEST_BODY, size)
+}
+
+/// The part of the response's body that its callback is about, which has `size` bytes.
+pub(crate) fn response_body(size: usize) -> Result<Vec<u8>, Failed> {
+    buffer(RESPONSE_BODY, size)
+}
+
+/// Puts `data` in the place of that part.
+pub(crate) fn set_response_body(size: usize, data: &[u8]) -> Result<(), Failed> {
+    check(unsafe { proxy_set_buffer_bytes(RESPONSE_BODY, 0, size, data.as_ptr(), data.len()) })
+}
+
+/// Whether the host lets bodies be changed at all; to be asked where there is none.
+pub(crate) fn can_set_body() -> bool {
+    !matches!(set_response_body(0, b""), Err(Failed(UNIMPLEMENTED)))
 }
 
 /// The body of the answer to an HTTP call, of which the host said it has `size` bytes.
@@ -266,6 +292,11 @@ pub(crate) fn send_local_response(
 /// Lets a paused request go on. APISIX does so by itself, and says yes.
 pub(crate) fn resume_request() -> Result<(), Failed> {
     check(unsafe { proxy_continue_stream(REQUEST_STREAM) })
+}
+
+/// Cuts off the response, which the client sees as broken. APISIX says yes, and does nothing.
+pub(crate) fn close_response() -> Result<(), Failed> {
+    check(unsafe { proxy_close_stream(RESPONSE_STREAM) })
 }
 
 /// Makes the next calls act on another context of this VM.

@@ -2,11 +2,13 @@
 
 use core::fmt;
 
+use super::observe::{Interest, Observation};
 use crate::certificate::PeerCertificate;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
 use crate::message::Message;
 use crate::refusal::{Refusal, Reply};
+use crate::rewrite::Piece;
 use crate::version::Era;
 
 /// A filter of the chain. It sees meaning, not bytes, and answers with values; it owns no clock, no
@@ -96,6 +98,27 @@ pub trait Filter {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Vec<Edit>;
+
+    /// What the filter wants with the answer's body; asked right after [`Self::respond`].
+    fn interest(
+        &self,
+        _response: &dyn Response,
+        _caller: &Caller,
+        _state: &mut Self::State,
+    ) -> Interest {
+        Interest::default()
+    }
+
+    /// A message in an answer that is of interest.
+    fn observe(
+        &self,
+        _message: Piece<'_>,
+        _caller: &Caller,
+        _environment: &mut dyn Environment,
+        _state: &mut Self::State,
+    ) -> Observation {
+        Observation::Pass
+    }
 }
 
 /// What identification came to.
@@ -185,6 +208,9 @@ pub struct Caller {
     pub tenant: Option<String>,
     /// What the principal was granted.
     pub scopes: Vec<String>,
+    /// When the credentials stop to hold, in seconds since 1970, with the clock skew that their
+    /// check allows; `None` if they do not.
+    pub expires_at: Option<u64>,
 }
 
 /// One MCP call, from its body or, where the route trusts them, its headers.
@@ -220,6 +246,22 @@ pub struct Capabilities {
     pub shared_data: bool,
     /// It judges signatures ([`crate::signature`]).
     pub signatures: bool,
+    /// It lets the body of an answer be changed.
+    pub bodies: bool,
+    /// It lets an answer be ended while it passes.
+    pub ends_streams: bool,
+}
+
+impl Capabilities {
+    /// A host that can do everything.
+    pub const ALL: Self = Self {
+        clock: true,
+        ticks: true,
+        shared_data: true,
+        signatures: true,
+        bodies: true,
+        ends_streams: true,
+    };
 }
 
 /// A chain ready to run, with what the operator should know of how.

@@ -11,7 +11,9 @@ use super::{Claim, Record, SharedKeys};
 /// What a host keeps for its workers, with the rules of Envoy: a version is compared only if the key
 /// is there and the version is not zero.
 #[derive(Debug, Clone, Default)]
-struct Store(Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>);
+struct Store(Rc<RefCell<BTreeMap<String, Versioned>>>);
+
+type Versioned = (Vec<u8>, u32);
 
 /// One worker's view of it.
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl Environment for Worker {
         if self.alone || raced || (version != 0 && current != 0 && version != current) {
             return false;
         }
-        store.insert(key.to_owned(), (value.to_vec(), current + 1));
+        store.insert(key.to_owned(), (value.to_vec(), current.saturating_add(1)));
         true
     }
 }
@@ -63,7 +65,7 @@ fn keys() -> SharedKeys {
 fn workers<const N: usize>() -> [(SharedKeys, Worker); N] {
     let store = Store::default();
     core::array::from_fn(|index| {
-        let number = u8::try_from(index + 1).expect("few");
+        let number = u8::try_from(index).expect("few").saturating_add(1);
         (keys(), Worker { store: store.clone(), number, ..Worker::default() })
     })
 }
