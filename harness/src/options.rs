@@ -39,7 +39,8 @@ pub struct Options {
     pub patience: Duration,
     /// Scripted HTTP services by cluster name or `host[:port]`.
     pub services: BTreeMap<Vec<u8>, Vec<ServiceAnswer>>,
-    /// What foreign functions return, by name (Envoy).
+    /// What foreign functions return, by name (Envoy); the real `verify_signature` is there unless
+    /// it is named here.
     pub foreign_functions: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 

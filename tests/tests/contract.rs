@@ -127,6 +127,13 @@ fn filters_know_neither_host_nor_harness_and_the_harness_knows_no_filter() {
     refuse("mcp-core", &filters.into_iter().filter(|name| *name != "mcp-core").collect::<Vec<_>>());
 }
 
+#[test]
+fn only_modules_that_read_tokens_hold_their_cryptography() {
+    for package in ["mcp-host", "mcp-session-module"] {
+        refuse(package, &["jsonwebtoken", "mcp-signature"]);
+    }
+}
+
 /// Loadable modules, and the tool that links them, bring filters and host together.
 fn is_module(folder: &str) -> bool {
     folder.starts_with("filters/modules/")

@@ -95,6 +95,14 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
 }
@@ -233,6 +241,20 @@ pub(crate) fn resume_request() -> Result<(), Failed> {
 /// Makes the next calls act on another context of this VM.
 pub(crate) fn set_effective_context(context: u32) -> Result<(), Failed> {
     check(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Calls what this host offers beyond the ABI under `name`.
+pub(crate) fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Failed> {
+    receive(|data, size| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            data,
+            size,
+        )
+    })
 }
 
 /// Defines a counter, or finds the one of this name.

@@ -1,6 +1,7 @@
 //! The certificate of the client's connection, as the host tells it in properties.
 
-use mcp_core::certificate::{PeerCertificate, digest_from_hex, digest_of_escaped_pem};
+use mcp_core::certificate::{PeerCertificate, digest_of_escaped_pem};
+use mcp_core::hash::digest_from_hex;
 
 use crate::abi;
 

@@ -1,9 +1,10 @@
 //! The boundary to the gateway: everything that knows proxy-wasm is here, and nothing else is.
 //!
 //! `abi` declares the raw host calls and holds the only `unsafe`; `probe` asks once what the host
-//! can do; `stream` takes the callbacks of an exchange, and `request` feeds the pipeline from them and
-//! carries out what it returns; `shell` configures and ticks; `waiting` holds requests until an answer
-//! comes, `watchdog` gives up those whose body never does; `telemetry` counts and logs.
+//! can do; `signature` lets it judge signatures; `stream` takes the callbacks of an exchange, and
+//! `request` feeds the pipeline from them and carries out what it returns; `shell` configures and ticks;
+//! `waiting` holds requests until an answer comes, `watchdog` gives up those whose body never does;
+//! `telemetry` counts and logs.
 
 mod abi;
 mod answer;
@@ -14,9 +15,11 @@ mod pairs;
 mod probe;
 mod request;
 mod shell;
+mod signature;
 mod stream;
 mod telemetry;
 mod waiting;
 mod watchdog;
 
 pub use shell::{Module, start};
+pub use signature::verify_signature;

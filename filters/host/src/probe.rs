@@ -4,6 +4,7 @@ use mcp_core::pipeline::Capabilities;
 
 use crate::abi;
 use crate::environment::Clock;
+use crate::signature;
 
 /// The interval of ticks, in milliseconds.
 pub(crate) const TICK_PERIOD: u32 = 1_000;
@@ -32,5 +33,10 @@ pub(crate) fn probe() -> Probe {
     let ticks = abi::set_tick_period(TICK_PERIOD).is_ok();
     // A host that never wakes the module could never resume what it paused.
     let hold = if ticks { Hold::Pause } else { Hold::Property };
-    Probe { clock, hold, capabilities: Capabilities { clock: clock.now().is_some(), ticks } }
+    let capabilities = Capabilities {
+        clock: clock.now().is_some(),
+        ticks,
+        signatures: signature::host_verifies(),
+    };
+    Probe { clock, hold, capabilities }
 }

@@ -6,6 +6,7 @@
 mod apisix_headers;
 mod buffers;
 mod envoy_headers;
+mod foreign;
 pub(crate) mod guest;
 mod http;
 mod properties;
@@ -60,7 +61,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("proxy_set_tick_period_milliseconds", "w", This(runtime::tick_period), Answers(NONE)),
     row("proxy_set_effective_context", "w", This(runtime::effective_context), Answers(OK)),
     row("proxy_done", "", Answers(Status::NotFound), Answers(NONE)),
-    row("proxy_call_foreign_function", "wwwwww", This(runtime::foreign_function), Answers(NONE)),
+    row("proxy_call_foreign_function", "wwwwww", This(foreign::call), Answers(NONE)),
     row("proxy_get_status", "www", This(runtime::status), Answers(NONE)),
     row("proxy_get_configuration", "ww", NotLinked, This(buffers::configuration)),
     row("proxy_get_buffer_bytes", "wwwww", This(buffers::envoy_get), This(buffers::apisix_get)),

@@ -1,4 +1,4 @@
-//! Calls about the running module itself: log, clock, ticks, contexts, foreign functions.
+//! Calls about the running module itself: log, clock, ticks, contexts.
 
 use std::time::Duration;
 
@@ -43,13 +43,6 @@ pub(super) fn effective_context(guest: &mut Guest<'_, '_>, arguments: &[i64]) ->
     }
     state.effective_context = Some(context);
     Ok(())
-}
-
-pub(super) fn foreign_function(guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Answer {
-    let name = guest.text(arguments[0], arguments[1])?;
-    guest.read(arguments[2], arguments[3])?;
-    let answer = guest.state().world().foreign_functions.get(&name).cloned();
-    guest.give(&answer.ok_or(Status::NotFound)?, arguments[4], arguments[5])
 }
 
 /// The status of the last gRPC or HTTP call; there is none to tell.

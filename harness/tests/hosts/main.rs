@@ -3,6 +3,7 @@
 mod answers;
 mod callbacks;
 mod files;
+mod foreign;
 mod guest;
 mod headers;
 mod properties;

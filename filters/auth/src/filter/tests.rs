@@ -13,7 +13,9 @@ use mcp_core::refusal::Reason;
 use serde_json::{Value, json};
 
 use super::{AuthFilter, Ticket};
-use crate::rfc_keys::RfcKey;
+use mcp_rfc_keys::RfcKey;
+
+const CAPABILITIES: Capabilities = Capabilities { clock: true, ticks: true, signatures: false };
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://as.example";
@@ -79,8 +81,7 @@ fn configured(members: &Value) -> Value {
 
 fn pipeline(members: &Value) -> Pipeline<AuthFilter> {
     let text = json!({ "auth": configured(members) }).to_string();
-    let capabilities = Capabilities { clock: true, ticks: true };
-    crate::plan(text.as_bytes(), &capabilities).expect("valid").pipeline
+    crate::plan(text.as_bytes(), &CAPABILITIES).expect("valid").pipeline
 }
 
 /// A token with these claims besides those that are needed.
@@ -148,7 +149,7 @@ fn ask_in(
     let head = Head::new(fields);
     let (mut exchange, mut step) = pipeline.request_head(&head, true, world);
     while let Next::Fetch(fetch) = step.next {
-        world.asked += 1;
+        world.asked = world.asked.saturating_add(1);
         let body = world.answer.clone();
         let answer = body.as_ref().map_or(HttpAnswer::NONE, |body| HttpAnswer {
             status: Some(200),
@@ -242,8 +243,7 @@ fn every_verdict_is_counted_under_its_rule() {
 fn a_batch_is_counted_up_to_the_message_that_may_not_pass() {
     let admission = json!({ "batches": "allow" });
     let text = json!({ "admission": admission, "auth": configured(&json!({ "rules": rules() })) });
-    let capabilities = Capabilities { clock: true, ticks: true };
-    let plan = crate::plan(text.to_string().as_bytes(), &capabilities).expect("valid");
+    let plan = crate::plan(text.to_string().as_bytes(), &CAPABILITIES).expect("valid");
     let token = bearer(&json!({ "scope": "r" }));
     let body = format!("[{},{},{}]", call("read"), call("drop_table"), call("read"));
     let asked = ask(&plan.pipeline, &[("authorization", &token)], &body);
@@ -264,7 +264,8 @@ fn in_shadow_mode_what_would_be_refused_passes_as_nobodys_and_is_reported() {
     let expired = bearer(&json!({ "exp": NOW - 300 }));
     let plain = json!({ "rules": rules() });
     let down = json!({ "rules": rules(), "issuers": remote });
-    let cases: &[(&str, &Value, &[(&str, &str)], bool)] = &[
+    type Case<'a> = (&'a str, &'a Value, &'a [(&'a str, &'a str)], bool);
+    let cases: &[Case<'_>] = &[
         ("nothing", &plain, &[], false),
         ("expired", &plain, &[("authorization", &expired)], false),
         ("no token", &plain, &[("authorization", "Bearer ?")], false),
@@ -329,8 +330,7 @@ fn issuer(members: &Value) -> Value {
 
 fn refused(members: &Value) -> String {
     let text = json!({ "auth": configured(members) }).to_string();
-    let capabilities = Capabilities { clock: true, ticks: true };
-    crate::plan(text.as_bytes(), &capabilities).expect_err("refused").to_string()
+    crate::plan(text.as_bytes(), &CAPABILITIES).expect_err("refused").to_string()
 }
 
 #[test]
@@ -390,8 +390,7 @@ fn what_a_client_sends_in_a_claims_header_goes_nowhere() {
         }
     }
     let text = json!({ "admission": { "paths": ["/mcp"] }, "auth": configured(&members) });
-    let capabilities = Capabilities { clock: true, ticks: true };
-    let plan = crate::plan(text.to_string().as_bytes(), &capabilities).expect("valid");
+    let plan = crate::plan(text.to_string().as_bytes(), &CAPABILITIES).expect("valid");
     let head = Head::new(vec![(b":method", b"GET"), (b":path", b"/other"), (b"x_region", b"eu")]);
     let (_, step) = plan.pipeline.request_head(&head, false, &mut World::default());
     assert_eq!((step.next, step.edits), (Next::Forward, vec![Edit::Remove(b"x_region".to_vec())]));

@@ -7,9 +7,9 @@
 )]
 
 use jsonwebtoken::Algorithm::{self, ES256, ES384, EdDSA, HS256, HS384, HS512, PS384, RS256};
+use mcp_rfc_keys::RfcKey;
 
 use super::*;
-use crate::rfc_keys::RfcKey;
 
 fn parse(keys: &[&str], origin: Origin) -> Result<(KeySet, Vec<Skipped>), KeySetError> {
     let text = format!(r#"{{"keys":[{}]}}"#, keys.join(","));

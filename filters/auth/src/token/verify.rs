@@ -1,6 +1,7 @@
 //! The judgement: a token against its issuer's rules and keys.
 
-use jsonwebtoken::crypto;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Claims, IssuerRules, Reject, Token};
 use crate::keys::{Key, KeySet, NoKey};
@@ -39,7 +40,7 @@ pub fn verify(
 /// The library checks nothing but the signature here: its own reading of headers and claims is laxer
 /// than what this crate promises (it takes `crit`, repeated claims, and an array for `iss`).
 pub(super) fn signature_fits(token: &Token<'_>, key: &Key) -> bool {
-    let signed = token.signed.as_bytes();
-    crypto::verify(token.signature, signed, key.material(), token.header.algorithm)
-        .is_ok_and(|fits| fits)
+    let Ok(signature) = URL_SAFE_NO_PAD.decode(token.signature) else { return false };
+    mcp_signature::verifier(&token.header.algorithm, key.material())
+        .is_ok_and(|verifier| verifier.verify(token.signed.as_bytes(), &signature).is_ok())
 }

@@ -216,6 +216,8 @@ pub struct Capabilities {
     pub clock: bool,
     /// It wakes the module at intervals, so that a held request can be given up.
     pub ticks: bool,
+    /// It judges signatures ([`crate::signature`]).
+    pub signatures: bool,
 }
 
 /// A chain ready to run, with what the operator should know of how.

@@ -15,7 +15,12 @@ impl Module for Auth {
         configuration: &[u8],
         capabilities: &Capabilities,
     ) -> Result<Plan<AuthFilter>, ConfigError> {
-        mcp_auth::plan(configuration, capabilities)
+        let mut plan = mcp_auth::plan(configuration, capabilities)?;
+        if capabilities.signatures {
+            mcp_signature::install(mcp_host::verify_signature);
+            plan.notices.push(mcp_signature::NOTICE.to_owned());
+        }
+        Ok(plan)
     }
 }
 

@@ -6,10 +6,10 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+use mcp_rfc_keys::RfcKey;
 use proptest::prelude::*;
 
 use super::*;
-use crate::rfc_keys::RfcKey;
 
 const NOW: u64 = 1_800_000_000;
 const HOUR: u64 = 60 * 60;

@@ -7,11 +7,11 @@ mod header;
 mod settings;
 mod signature;
 
+use mcp_rfc_keys::RfcKey;
 use serde_json::{Value, json};
 
 use super::{Claims, IssuerRules, IssuerSettings, Reject, Token, verify};
 use crate::keys::{KeySet, Origin};
-use crate::rfc_keys::RfcKey;
 
 const NOW: u64 = 1_800_000_000;
 

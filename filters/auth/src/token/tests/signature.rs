@@ -7,10 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm::{
     self, ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512,
 };
+use mcp_rfc_keys::decode;
 use proptest::prelude::*;
 
 use super::*;
-use crate::rfc_keys::decode;
 use crate::token::verify::signature_fits;
 
 fn key_for(algorithm: Algorithm) -> (&'static str, RfcKey) {

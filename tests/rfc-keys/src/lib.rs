@@ -6,15 +6,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 
 /// A key pair.
-pub(crate) struct RfcKey {
+pub struct RfcKey {
     /// The JWK without `kid` and private parts; of HMAC, the secret.
-    pub(crate) jwk: String,
+    pub jwk: String,
     private: EncodingKey,
 }
 
 impl RfcKey {
     /// RFC 7515 A.2.1.
-    pub(crate) fn rsa() -> Self {
+    pub fn rsa() -> Self {
         let numbers = [
             &[0][..],
             &decode(RSA_N),
@@ -32,7 +32,7 @@ impl RfcKey {
     }
 
     /// RFC 7515 A.3.1.
-    pub(crate) fn p256() -> Self {
+    pub fn p256() -> Self {
         let curve = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
         Self {
             jwk: P256.to_owned(),
@@ -41,7 +41,7 @@ impl RfcKey {
     }
 
     /// RFC 6979 A.2.6.
-    pub(crate) fn p384() -> Self {
+    pub fn p384() -> Self {
         let curve = [6, 5, 0x2b, 0x81, 4, 0, 0x22];
         Self {
             jwk: P384.to_owned(),
@@ -50,7 +50,7 @@ impl RfcKey {
     }
 
     /// RFC 8037 A.1.
-    pub(crate) fn ed25519() -> Self {
+    pub fn ed25519() -> Self {
         let algorithm = der(0x30, &[6, 3, 0x2b, 0x65, 0x70]);
         let private = der(4, &der(4, &decode(ED25519_D)));
         let private = der(0x30, &[&unsigned(&[0]), &algorithm[..], &private].concat());
@@ -58,26 +58,32 @@ impl RfcKey {
     }
 
     /// RFC 7515 A.1.1.
-    pub(crate) fn hmac() -> Self {
+    pub fn hmac() -> Self {
         let jwk = format!(r#"{{"kty":"oct","k":"{HMAC_K}"}}"#);
         Self { jwk, private: EncodingKey::from_secret(&decode(HMAC_K)) }
     }
 
     /// Signs a token of exactly these texts.
-    pub(crate) fn sign(&self, algorithm: Algorithm, header: &[u8], claims: &[u8]) -> String {
-        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    pub fn sign(&self, algorithm: Algorithm, header: &[u8], claims: &[u8]) -> String {
+        let signed = [header, claims].map(encode).join(".");
         let signature = crypto::sign(signed.as_bytes(), &self.private, algorithm).expect("signs");
         format!("{signed}.{signature}")
     }
 
     /// The public JWK with further members, as `"kid":"a"`.
-    pub(crate) fn jwk_with(&self, members: &str) -> String {
+    pub fn jwk_with(&self, members: &str) -> String {
         self.jwk.replacen('{', &format!("{{{members},"), 1)
     }
 }
 
-pub(crate) fn decode(text: &str) -> Vec<u8> {
+/// From base64url without padding.
+pub fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).expect("base64url")
+}
+
+/// To base64url without padding.
+pub fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// One element of ASN.1's distinguished encoding.
