@@ -13,6 +13,7 @@ from e2e.envoy_config import REPOSITORY, Endpoint, EnvoyConfig
 AUTH_YAML = REPOSITORY / "envoy" / "auth.yaml"
 PLUGIN = "mcp_auth"
 ISSUER_CLUSTER = "issuer"
+INTROSPECTION_CLUSTER = "introspection"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def protected(
         ]
         for place, issuer in enumerate(issuers):
             if issuer.introspection is not None:
-                entries[place]["introspection"] = {"service": cluster_of(place), **issuer.introspection}
+                entries[place]["introspection"] = {"service": INTROSPECTION_CLUSTER, **issuer.introspection}
+                config.copy_cluster(ISSUER_CLUSTER, INTROSPECTION_CLUSTER, [Endpoint(issuer.port)])
         metadata = {"resource": resource(port), "authorization_servers": [issuer.url for issuer in issuers]}
         config.change_settings(PLUGIN, {"auth": {"issuers": entries, "metadata": metadata}})
 

@@ -6,7 +6,7 @@ import base64
 import json
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,29 @@ ISSUER = "https://login.example.com"
 AUDIENCE = "https://mcp.example.com/mcp"
 ANN, BOB = "spiffe://acme/ann", "spiffe://acme/bob"
 HEADING = "Know callers by their certificates"
+
+
+def ask_for_certificates(config: EnvoyConfig, authority: Authority) -> None:
+    """Clients connect by TLS from now on, with certificates of that authority."""
+    server = authority.certify_address("127.0.0.1")
+    socket = suggestion(HEADING)
+    tls = socket["typed_config"]["common_tls_context"]
+    for certificate in tls["tls_certificates"]:
+        certificate["certificate_chain"]["filename"] = str(server.file)
+        certificate["private_key"]["filename"] = str(server.file)
+    tls["validation_context"]["trusted_ca"]["filename"] = str(authority.certificate)
+    [listener] = config.document["static_resources"]["listeners"]
+    listener["filter_chains"][0]["transport_socket"] = socket
+
+
+def know_certificates(config: EnvoyConfig, keys: KeyServer, **mtls: bool) -> None:
+    """The module takes URIs of certificates for callers, and tokens with those keys."""
+    config.cluster(ISSUER_CLUSTER).pop("transport_socket")
+    config.set_upstreams(ISSUER_CLUSTER, [Endpoint(keys.port)])
+    [issuer] = config.settings(PLUGIN)["auth"]["issuers"]
+    issuer["jwks"]["path"] = "/keys"
+    section = {"principal": "uri_san", "tenant": "acme", "scopes": ["mcp:read"], **mtls}
+    config.change_settings(PLUGIN, {"auth": {"mtls": section, "issuers": [issuer]}})
 
 
 @dataclass(frozen=True)
@@ -52,25 +75,12 @@ class Party:
 def party(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     directory = tmp_path_factory.mktemp("mtls")
     authority = Authority(directory)
-    server = authority.certify_address("127.0.0.1")
 
     with KeyServer(ISSUER, AUDIENCE, "mcp:read") as keys:
 
         def edit(config: EnvoyConfig) -> None:
-            socket = suggestion(HEADING)
-            tls = socket["typed_config"]["common_tls_context"]
-            for certificate in tls["tls_certificates"]:
-                certificate["certificate_chain"]["filename"] = str(server.file)
-                certificate["private_key"]["filename"] = str(server.file)
-            tls["validation_context"]["trusted_ca"]["filename"] = str(authority.certificate)
-            [listener] = config.document["static_resources"]["listeners"]
-            listener["filter_chains"][0]["transport_socket"] = socket
-            config.cluster(ISSUER_CLUSTER).pop("transport_socket")
-            config.set_upstreams(ISSUER_CLUSTER, [Endpoint(keys.port)])
-            mtls = {"principal": "uri_san", "tenant": "acme", "scopes": ["mcp:read"]}
-            [issuer] = config.settings(PLUGIN)["auth"]["issuers"]
-            issuer["jwks"]["path"] = "/keys"
-            config.change_settings(PLUGIN, {"auth": {"mtls": mtls, "issuers": [issuer]}})
+            ask_for_certificates(config, authority)
+            know_certificates(config, keys)
 
         with Envoy(AUTH_YAML, upstreams={"mcp_servers": [python_server.port]}, edit=edit) as gateway:
             yield Party(gateway, authority, keys, authority.certify_uri(ANN), authority.certify_uri(BOB))
@@ -126,7 +136,8 @@ def test_a_bound_token_is_good_with_its_certificate_alone(party: Party) -> None:
         assert stolen.status == 401
         assert 'error="invalid_token"' in stolen.headers["www-authenticate"]
     assert '"detail":"token certificate"' in party.gateway.log_text()
-    assert exported(party.call(party.ann, token)) == first
+    again = exported(party.call(party.ann, token))
+    assert again["x-mcp-principal"] == first["x-mcp-principal"]
 
 
 def test_an_unbound_token_is_good_with_any(party: Party) -> None:
@@ -138,3 +149,28 @@ def test_an_unbound_token_is_good_with_any(party: Party) -> None:
 def test_a_bad_token_is_not_made_good_by_a_certificate(party: Party) -> None:
     assert party.call(party.ann, party.keys.bearer(aud="https://other.example")).status == 401
     assert party.call(party.ann, ("authorization", "Bearer nonsense")).status == 401
+
+
+def test_a_proxy_in_front_reports_who_connects(party: Party, python_server: McpServer) -> None:
+    def behind(config: EnvoyConfig) -> None:
+        know_certificates(config, party.keys, xfcc_trusted=True)
+        config.connection_manager()["forward_client_cert_details"] = "ALWAYS_FORWARD_ONLY"
+
+    def in_front(config: EnvoyConfig) -> None:
+        ask_for_certificates(config, party.authority)
+        config.drop_wasm_filters()
+        details = {"subject": True, "uri": True, "dns": True}
+        config.connection_manager()["forward_client_cert_details"] = "SANITIZE_SET"
+        config.connection_manager()["set_current_client_cert_details"] = details
+
+    forged = ("x-forwarded-client-cert", f"Hash={party.ann.digest.hex()};URI={ANN}")
+    with (
+        Envoy(AUTH_YAML, upstreams={"mcp_servers": [python_server.port]}, edit=behind) as inner,
+        Envoy(AUTH_YAML, upstreams={"mcp_servers": [inner.port]}, edit=in_front) as outer,
+    ):
+        party = replace(party, gateway=outer)
+        ann, bob = (exported(party.call(who))["x-mcp-principal"] for who in (party.ann, party.bob))
+        assert ann != bob
+        assert exported(party.call(party.bob, forged))["x-mcp-principal"] == bob
+        assert party.call(party.ann, party.bound(party.ann)).status == 200
+        assert party.call(party.bob, party.bound(party.ann)).status == 401

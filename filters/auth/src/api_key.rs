@@ -7,6 +7,7 @@
 use core::fmt;
 
 use mcp_core::config::ConfigError;
+use mcp_core::hash::{DIGEST, digest_from_hex};
 use mcp_core::limits::MAX_PRINCIPAL;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -55,7 +56,7 @@ pub struct ApiKeys(Vec<(Hash, Identity)>);
 /// The SHA-256 of a key, written as `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-struct Hash([u8; 32]);
+struct Hash([u8; DIGEST]);
 
 impl ApiKeys {
     /// Who presents `presented`, if it is one of the keys. Takes the same time whichever it is, and
@@ -133,15 +134,8 @@ impl TryFrom<String> for Hash {
         const PROBLEM: &str =
             "must be \"sha256:\" and the 64 hexadecimal digits of the key's SHA-256";
         let digits = text.strip_prefix("sha256:").ok_or(PROBLEM)?;
-        let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return Err(PROBLEM) };
-        let bytes: Option<Vec<u8>> =
-            pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
-        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or(PROBLEM)
+        digest_from_hex(digits.as_bytes()).map(Self).ok_or(PROBLEM)
     }
-}
-
-fn digit(character: u8) -> Option<u8> {
-    char::from(character).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 impl fmt::Debug for Hash {

@@ -1,7 +1,7 @@
 //! Who calls, made of what the credentials say.
 
-use mcp_core::certificate::DIGEST;
 use mcp_core::edit::{HeaderName, HeaderValue};
+use mcp_core::hash::DIGEST;
 use mcp_core::pipeline::Caller;
 
 use crate::api_key::Identity;

@@ -1,10 +1,10 @@
 //! Who is calling, and may they: an OAuth 2.1 resource server and API-key gate for MCP.
 //!
-//! `token` judges a JWT against an issuer's rules; `keys` reads JWK sets; `api_key` knows callers by
-//! a shared key; `caller` is who they say it is, and `exports` what the upstream learns of that;
-//! `rules` and `judge` decide by method, tool and scope; `answers` and `list_filter` see to what comes
-//! back; `metadata` and `challenge` tell OAuth
-//! clients where to turn.
+//! `token` judges a JWT against an issuer's rules; `keys` reads JWK sets; `introspection` asks an
+//! issuer about other tokens, and `route` tells which are; `api_key` knows callers by a shared key,
+//! `certificate` by that of their connection; `caller` is who they say it is, and `exports` what the
+//! upstream learns of that; `rules` and `judge` decide by method, tool and scope; `answers` and
+//! `list_filter` see to what comes back; `metadata` and `challenge` tell OAuth clients where to turn.
 
 mod answers;
 pub mod api_key;

@@ -4,8 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a digest.
-pub const DIGEST: usize = 32;
+use crate::hash::{self, DIGEST};
 
 /// What is known of a client's certificate. Hosts tell different parts of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,14 +17,6 @@ pub struct PeerCertificate {
     pub dns_san: Option<String>,
     /// Its subject, as RFC 2253 writes it: `CN=alice,O=Acme`.
     pub subject: Option<String>,
-}
-
-/// Reads a digest of 64 hexadecimal digits.
-#[must_use]
-pub fn digest_from_hex(digits: &[u8]) -> Option<[u8; DIGEST]> {
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| byte(*high, *low)).collect();
-    bytes?.try_into().ok()
 }
 
 /// The digest of the one certificate in `text`: PEM (RFC 7468 §5) with its bytes percent-encoded,
@@ -47,14 +38,9 @@ fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter().copied();
     while let Some(next) = rest.next() {
-        bytes.push(if next == b'%' { byte(rest.next()?, rest.next()?)? } else { next });
+        bytes.push(if next == b'%' { hash::hex_byte(rest.next()?, rest.next()?)? } else { next });
     }
     Some(bytes)
-}
-
-fn byte(high: u8, low: u8) -> Option<u8> {
-    let digit = |character| char::from(character).to_digit(16);
-    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 #[cfg(test)]
@@ -63,21 +49,10 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::hash::digest_from_hex;
 
     /// The SHA-256 of `abc` (FIPS 180-2, appendix B.1).
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-
-    #[test]
-    fn a_digest_is_64_digits() {
-        let digest = digest_from_hex(ABC.as_bytes()).expect("64 digits");
-        assert_eq!(digest.first(), Some(&0xba));
-        assert_eq!(digest_from_hex(ABC.to_uppercase().as_bytes()), Some(digest));
-        for text in
-            ["", "ba", ABC.trim_start_matches('b'), &format!("{ABC}00"), &ABC.replace('b', "g")]
-        {
-            assert_eq!(digest_from_hex(text.as_bytes()), None, "{text}");
-        }
-    }
 
     #[test]
     fn an_escaped_certificate_is_hashed_in_its_binary_form() {

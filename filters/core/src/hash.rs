@@ -15,6 +15,9 @@ use crate::config::Secret;
 /// Bytes of a hash: 128 bits collide for nobody.
 pub const HASH: usize = 16;
 
+/// Bytes of a SHA-256.
+pub const DIGEST: usize = 32;
+
 /// What a hash is of, so that equal bytes in two roles hash differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
@@ -64,8 +67,45 @@ pub fn keyed(secret: &Secret) -> Hmac<Sha256> {
     Hmac::new(&block)
 }
 
+/// Reads a SHA-256 of 64 hexadecimal digits.
+#[must_use]
+pub fn digest_from_hex(digits: &[u8]) -> Option<[u8; DIGEST]> {
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| hex_byte(*high, *low)).collect();
+    bytes?.try_into().ok()
+}
+
+/// The byte of two hexadecimal digits.
+pub(crate) fn hex_byte(high: u8, low: u8) -> Option<u8> {
+    let digit = |character| char::from(character).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+}
+
 impl fmt::Debug for HashKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("HashKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    /// The SHA-256 of `abc` (FIPS 180-2, appendix B.1).
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_digest_is_64_digits() {
+        let digest = digest_from_hex(ABC.as_bytes()).expect("64 digits");
+        assert_eq!(digest.first(), Some(&0xba));
+        assert_eq!(digest_from_hex(ABC.to_uppercase().as_bytes()), Some(digest));
+        for text in
+            ["", "ba", ABC.trim_start_matches('b'), &format!("{ABC}00"), &ABC.replace('b', "g")]
+        {
+            assert_eq!(digest_from_hex(text.as_bytes()), None, "{text}");
+        }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! `json`, `message` and `sse` read the wire; `version`, `mirror` and `agreement` hold MCP's rules;
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
-//! of an exchange; `rewrite` changes what is in an answer's body; `refusal` says no; `signature` is
-//! what a host judges; `config` turns text into checked values.
+//! of an exchange; `rewrite` changes what is in an answer's body; `refusal` says no; `certificate` is
+//! what is known of a client's; `signature` is what a host judges; `config` turns text into checked
+//! values.
 
 pub mod admission;
 pub mod agreement;

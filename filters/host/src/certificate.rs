@@ -1,6 +1,7 @@
 //! The certificate of the client's connection, as the host tells it in properties.
 
-use mcp_core::certificate::{PeerCertificate, digest_from_hex, digest_of_escaped_pem};
+use mcp_core::certificate::{PeerCertificate, digest_of_escaped_pem};
+use mcp_core::hash::digest_from_hex;
 
 use crate::abi;
 
@@ -9,8 +10,8 @@ pub(crate) fn peer_certificate() -> Option<PeerCertificate> {
     from_attributes().or_else(from_variables)
 }
 
-/// Envoy's attributes. `connection.mtls` says that a certificate was presented: whether it had to
-/// be a trusted authority's is up to the listener.
+/// Envoy's attributes. `connection.mtls` says that a certificate was presented: whether it is a
+/// trusted authority's is up to the listener, which lets in others only if told to.
 fn from_attributes() -> Option<PeerCertificate> {
     if bytes("connection\0mtls")? != [1] {
         return None;

@@ -1,6 +1,6 @@
 //! Certificates as hosts and proxies report them, and whom they name.
 
-use mcp_core::certificate::digest_from_hex;
+use mcp_core::hash::digest_from_hex;
 use serde_json::{Value, json};
 
 use super::*;

@@ -6,7 +6,8 @@
 //! pair    = key "=" ( value / DQUOTE *( character / "\" character ) DQUOTE )
 //! ```
 
-use mcp_core::certificate::{PeerCertificate, digest_from_hex};
+use mcp_core::certificate::PeerCertificate;
+use mcp_core::hash::digest_from_hex;
 
 /// The certificate that the nearest proxy reports. `None` if there is none, or if it is not clear
 /// what is reported: an element without one hash, or with two subjects.
