@@ -29,10 +29,10 @@ struct ModuleConfig {
     auth: Section<AuthConfig>,
 }
 
-/// The section as it is written.
+/// The `auth` section as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
-pub(crate) struct AuthConfig {
+pub struct AuthConfig {
     issuers: Vec<Section<IssuerConfig>>,
     api_keys: Vec<Section<ApiKeyConfig>>,
     api_key_header: Option<String>,
@@ -59,15 +59,23 @@ pub fn plan(text: &[u8], capabilities: &Capabilities) -> Result<Plan<AuthFilter>
     let config: ModuleConfig = config::parse(text)?;
     let admission =
         Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, notices) =
-        filter(config.auth.0, capabilities).map_err(|error| error.within("auth"))?;
+    let (filter, notices) = config.auth.0.build(capabilities)?;
     Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
 }
 
-/// Makes the filter of its section.
-///
-/// # Errors
-/// The first key that is wrong, its path relative to the section.
+impl AuthConfig {
+    /// Makes the filter, and says what an operator should know of it.
+    ///
+    /// # Errors
+    /// The first key that is wrong, or that the host cannot serve.
+    pub fn build(
+        self,
+        capabilities: &Capabilities,
+    ) -> Result<(AuthFilter, Vec<String>), ConfigError> {
+        filter(self, capabilities).map_err(|error| error.within("auth"))
+    }
+}
+
 fn filter(
     config: AuthConfig,
     capabilities: &Capabilities,

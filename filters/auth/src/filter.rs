@@ -52,6 +52,8 @@ pub struct AuthFilter {
 pub struct State {
     /// What the exchange would have been refused for.
     shadowed: Option<Refusal>,
+    /// Whether it waits for no more answers.
+    given_up: bool,
     asked: Asked,
 }
 
@@ -92,27 +94,29 @@ impl Filter for AuthFilter {
         environment: &mut dyn Environment,
         state: &mut State,
     ) -> Result<Identified<Ticket>, Refusal> {
-        match self.caller(head, environment) {
+        let refusal = match self.caller(head, environment) {
             Ok(Verified::Known(known)) => {
                 let edits = self.exports.of(&known);
                 *caller = known.caller;
-                Ok(Identified::Settled(edits))
+                return Ok(Identified::Settled(edits));
             }
-            Ok(Verified::Fetch(fetch)) => Ok(Identified::Fetch(fetch)),
-            Ok(Verified::Wait(topic)) => Ok(Identified::Wait(topic)),
-            Err(refusal) => self.give_up(refusal, caller, state).map(Identified::Settled),
-        }
-    }
-
-    fn give_up(
-        &self,
-        refusal: Refusal,
-        caller: &mut Caller,
-        state: &mut State,
-    ) -> Result<Vec<Edit>, Refusal> {
+            Ok(Verified::Fetch(fetch)) if !state.given_up => return Ok(Identified::Fetch(fetch)),
+            Ok(Verified::Wait(topic)) if !state.given_up => return Ok(Identified::Wait(topic)),
+            Ok(Verified::Fetch(Fetch { ticket, .. })) => {
+                // Nobody makes this call, and nobody must wait for it.
+                self.answered(ticket, &HttpAnswer::NONE, environment);
+                unavailable("too many calls")
+            }
+            Ok(Verified::Wait(_)) => unavailable("too many calls"),
+            Err(refusal) => refusal,
+        };
         self.refuse(refusal, state)?;
         *caller = Caller::default();
-        Ok(self.exports.nobody())
+        Ok(Identified::Settled(self.exports.nobody()))
+    }
+
+    fn give_up(&self, state: &mut State) {
+        state.given_up = true;
     }
 
     fn answered(&self, ticket: Ticket, answer: &HttpAnswer<'_>, environment: &mut dyn Environment) {

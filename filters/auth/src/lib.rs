@@ -27,5 +27,5 @@ pub mod rules;
 pub mod scope;
 pub mod token;
 
-pub use config::plan;
+pub use config::{AuthConfig, plan};
 pub use filter::AuthFilter;

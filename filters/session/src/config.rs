@@ -21,9 +21,10 @@ struct ModuleConfig {
     session: Section<SessionConfig>,
 }
 
+/// The `session` section as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
-struct SessionConfig {
+pub struct SessionConfig {
     secrets: Vec<Secret>,
     ttl: Option<Period>,
     export_key: Option<Secret>,
@@ -56,9 +57,38 @@ pub fn plan(
     let config: ModuleConfig = config::parse(configuration)?;
     let admission =
         Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let notices = notices(&config.session.0);
-    let filter = filter(config.session.0, capabilities).map_err(|error| error.within("session"))?;
+    let (filter, notices) = config.session.0.build(capabilities, Predecessor::None)?;
     Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+}
+
+/// Who tells the filter who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predecessor {
+    /// The gateway's own authentication, in a header, or nobody.
+    None,
+    /// The auth filter, which is before it in the chain.
+    Auth,
+}
+
+impl SessionConfig {
+    /// Makes the filter, and says what an operator should know of it.
+    ///
+    /// # Errors
+    /// The first key that is wrong, or that the host cannot serve.
+    pub fn build(
+        self,
+        capabilities: &Capabilities,
+        predecessor: Predecessor,
+    ) -> Result<(SessionFilter, Vec<String>), ConfigError> {
+        if predecessor == Predecessor::Auth && self.principal_header.is_some() {
+            let problem =
+                "is for gateways that authenticate by themselves; here auth says who calls";
+            return Err(ConfigError::new("session.principal_header", problem));
+        }
+        let notices = notices(&self, predecessor);
+        let filter = filter(self, capabilities).map_err(|error| error.within("session"))?;
+        Ok((filter, notices))
+    }
 }
 
 fn filter(
@@ -136,11 +166,11 @@ fn principal_header(name: Option<String>, trusted: bool) -> Result<Option<String
 }
 
 /// What an operator should know of this configuration, without reading it again.
-fn notices(config: &SessionConfig) -> Vec<String> {
+fn notices(config: &SessionConfig, predecessor: Predecessor) -> Vec<String> {
     let mut notices = Vec::new();
     if config.secrets.is_empty() {
         notices.push("session.secrets is not set: session ids pass as the server minted them, bound to nobody".to_owned());
-    } else if config.principal_header.is_none() {
+    } else if config.principal_header.is_none() && predecessor == Predecessor::None {
         notices.push("session.principal_header is not set: session ids are sealed and expire, but are bound to nobody".to_owned());
     }
     if config.export_key.is_none() {

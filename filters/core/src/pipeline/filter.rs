@@ -44,19 +44,9 @@ pub trait Filter {
         state: &mut Self::State,
     ) -> Result<Identified<Self::Ticket>, Refusal>;
 
-    /// The answers that would say who calls do not come: the request is refused, or goes on with
-    /// these changes to its head if the filter is to refuse nothing.
-    ///
-    /// # Errors
-    /// `refusal`, unless the filter is to refuse nothing.
-    fn give_up(
-        &self,
-        refusal: Refusal,
-        _caller: &mut Caller,
-        _state: &mut Self::State,
-    ) -> Result<Vec<Edit>, Refusal> {
-        Err(refusal)
-    }
+    /// The answers that would say who calls do not come: [`Self::identify`], which is asked next, is
+    /// to decide without them.
+    fn give_up(&self, _state: &mut Self::State) {}
 
     /// A call was answered, or failed: stores what was learned.
     fn answered(

@@ -11,12 +11,14 @@
 //! It is a value that takes heads and bodies and returns what the host is to do. Edits of a stage
 //! are returned only if the whole stage passed.
 
+mod chain;
 mod filter;
 mod observe;
 mod report;
 #[cfg(test)]
 mod tests;
 
+pub use chain::{Chain, ChainState, ChainTicket};
 pub use filter::{
     Call, Caller, Capabilities, Environment, Fetch, Filter, Form, HttpAnswer, HttpCall, Identified,
     Plan, Response, Topic,
@@ -190,30 +192,39 @@ impl<F: Filter> Pipeline<F> {
         has_body: bool,
         environment: &mut dyn Environment,
     ) -> Step<F::Ticket> {
-        let identified =
-            self.filter.identify(head, &mut exchange.caller, environment, &mut exchange.state);
+        let ask = |caller: &mut Caller, state: &mut F::State, environment: &mut dyn Environment| {
+            self.filter.identify(head, caller, environment, state)
+        };
+        let mut identified = ask(&mut exchange.caller, &mut exchange.state, environment);
+        let exhausted = match &identified {
+            Ok(Identified::Fetch(_)) => exchange.fetches == 0,
+            Ok(Identified::Wait(_)) => exchange.waits == 0,
+            Ok(Identified::Settled(_)) | Err(_) => false,
+        };
+        if exhausted {
+            if let Ok(Identified::Fetch(Fetch { ticket, .. })) = identified {
+                // Nobody makes this call, and nobody must wait for it.
+                self.filter.answered(ticket, &HttpAnswer::NONE, environment);
+            }
+            self.filter.give_up(&mut exchange.state);
+            identified = match ask(&mut exchange.caller, &mut exchange.state, environment) {
+                Ok(Identified::Fetch(_) | Identified::Wait(_)) => {
+                    Err(Refusal::new(Reason::Unavailable).because("too many calls"))
+                }
+                decided => decided,
+            };
+        }
         let (edits, mut refused) = match identified {
             Ok(Identified::Settled(edits)) => (edits, None),
-            Ok(Identified::Fetch(fetch)) if exchange.fetches > 0 => {
+            Ok(Identified::Fetch(fetch)) => {
                 exchange.fetches = exchange.fetches.saturating_sub(1);
                 exchange.phase = Phase::AwaitingAnswer { verb, has_body };
                 return Step { edits: Vec::new(), next: Next::Fetch(fetch), report: None };
             }
-            Ok(Identified::Wait(topic)) if exchange.waits > 0 => {
+            Ok(Identified::Wait(topic)) => {
                 exchange.waits = exchange.waits.saturating_sub(1);
                 exchange.phase = Phase::AwaitingAnswer { verb, has_body };
                 return Step { edits: Vec::new(), next: Next::Wait(topic), report: None };
-            }
-            Ok(enough @ (Identified::Fetch(_) | Identified::Wait(_))) => {
-                if let Identified::Fetch(Fetch { ticket, .. }) = enough {
-                    // Nobody makes this call, and nobody must wait for it.
-                    self.filter.answered(ticket, &HttpAnswer::NONE, environment);
-                }
-                let refusal = Refusal::new(Reason::Unavailable).because("too many calls");
-                match self.filter.give_up(refusal, &mut exchange.caller, &mut exchange.state) {
-                    Ok(edits) => (edits, None),
-                    Err(refusal) => return self.refuse_unread(exchange, &refusal),
-                }
             }
             Err(refusal) if verb == Verb::Post && refusal.reason.waits_for_id() => {
                 (Vec::new(), Some(refusal))

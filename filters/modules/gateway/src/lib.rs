@@ -1,0 +1,46 @@
+//! `mcp_gateway.wasm`: all filters in one module, each going by what those before it found out.
+#![expect(missing_docs, reason = "the SDK's macro defines the initializer")]
+
+use mcp_auth::{AuthConfig, AuthFilter};
+use mcp_core::admission::{Admission, AdmissionConfig};
+use mcp_core::config::{self, ConfigError, Section};
+use mcp_core::pipeline::{Capabilities, Chain, Pipeline, Plan};
+use mcp_host::Module;
+use mcp_session::{Predecessor, SessionConfig, SessionFilter};
+use serde::Deserialize;
+
+struct Gateway;
+
+/// One section per filter.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", default)]
+struct ModuleConfig {
+    admission: Section<AdmissionConfig>,
+    auth: Section<AuthConfig>,
+    session: Section<SessionConfig>,
+}
+
+impl Module for Gateway {
+    type Filter = Chain<AuthFilter, SessionFilter>;
+
+    fn plan(
+        configuration: &[u8],
+        capabilities: &Capabilities,
+    ) -> Result<Plan<Self::Filter>, ConfigError> {
+        let config: ModuleConfig = config::parse(configuration)?;
+        let admission =
+            Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
+        let (auth, mut notices) = config.auth.0.build(capabilities)?;
+        let (session, more) = config.session.0.build(capabilities, Predecessor::Auth)?;
+        notices.extend(more);
+        if capabilities.signatures {
+            mcp_signature::install(mcp_host::verify_signature);
+            notices.push(mcp_signature::NOTICE.to_owned());
+        }
+        Ok(Plan { pipeline: Pipeline::new(admission, Chain(auth, session)), notices })
+    }
+}
+
+proxy_wasm::main! {{
+    mcp_host::start::<Gateway>();
+}}
