@@ -26,6 +26,7 @@ impl Known {
             agent: identity.agent.clone(),
             tenant: identity.tenant.clone(),
             scopes: identity.scopes.clone(),
+            expires_at: None,
         })
     }
 
@@ -48,13 +49,14 @@ impl Known {
             agent: issuer.agent(claims),
             tenant: issuer.tenant(claims),
             scopes: claims.scopes().to_vec(),
+            expires_at: Some(issuer.expires_at(claims)),
         };
         Self { caller, certificate: claims.certificate().copied(), fields: issuer.fields(claims) }
     }
 
     /// Bytes that it takes on the heap.
     pub(crate) fn weight(&self) -> usize {
-        let Caller { principal, agent, tenant, scopes } = &self.caller;
+        let Caller { principal, agent, tenant, scopes, expires_at: _ } = &self.caller;
         let texts = [agent, tenant].into_iter().flatten().map(String::len);
         let scopes = scopes.iter().map(|scope| scope.len().saturating_add(PER_ITEM));
         let fields = self.fields.iter().map(|(name, value)| {

@@ -10,6 +10,7 @@ use mcp_core::owned;
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
 use serde::Deserialize;
 
+use crate::answers::{Answers, ListFiltering};
 use crate::api_key::{ApiKeyConfig, ApiKeys};
 use crate::certificate::{Mtls, MtlsConfig};
 use crate::challenge::Challenger;
@@ -39,6 +40,7 @@ pub(crate) struct AuthConfig {
     metadata: Option<Section<MetadataConfig>>,
     scopes: Vec<Scope>,
     rules: Vec<Section<RuleConfig>>,
+    list_filtering: ListFiltering,
     upstream_credentials: CredentialsPolicy,
     upstream_authorization: Option<Authorization>,
     export_key: Option<Secret>,
@@ -113,6 +115,15 @@ fn filter(
     let api_keys: Vec<_> = config.api_keys.into_iter().map(|entry| entry.0).collect();
     let api_keys = ApiKeys::try_from(api_keys)?;
     let rules: Vec<_> = config.rules.into_iter().map(|rule| rule.0).collect();
+    if !issuers.is_empty() && !capabilities.ends_streams {
+        notices.push("this host cannot end a stream: open ones outlive their tokens".to_owned());
+    }
+    let rules = Rules::try_from(rules)?;
+    let answers = if config.shadow {
+        Answers::default()
+    } else {
+        Answers::plan(config.list_filtering, &rules, capabilities, &mut notices)?
+    };
     let filter = AuthFilter {
         issuers,
         exports: Exports {
@@ -125,7 +136,8 @@ fn filter(
         mtls,
         challenger: Challenger::new(resource.as_ref(), config.scopes),
         documents: Documents::new(resource.as_slice())?,
-        rules: Rules::try_from(rules)?,
+        rules,
+        answers,
         cache_ttl: config.token_cache_ttl.map_or(TOKEN_CACHE_TTL, |period| period.0),
         shadow: config.shadow,
         verified: core::cell::OnceCell::new(),

@@ -7,10 +7,13 @@ use core::time::Duration;
 use mcp_core::edit::{Edit, HeaderName};
 use mcp_core::head::{Head, Single};
 use mcp_core::pipeline::{
-    Call, Caller, Environment, Fetch, Filter, HttpAnswer, Identified, Response, Topic,
+    Call, Caller, Environment, Fetch, Filter, HttpAnswer, Identified, Interest, Observation,
+    Response, Topic,
 };
 use mcp_core::refusal::{Reason, Refusal, Reply};
+use mcp_core::rewrite::Piece;
 
+use crate::answers::{Answers, Asked};
 use crate::api_key::ApiKeys;
 use crate::caller::Known;
 use crate::certificate::Mtls;
@@ -35,6 +38,7 @@ pub struct AuthFilter {
     pub(crate) challenger: Challenger,
     pub(crate) documents: Documents,
     pub(crate) rules: Rules,
+    pub(crate) answers: Answers,
     pub(crate) exports: Exports,
     pub(crate) cache_ttl: Duration,
     /// Whether refusals are only reported.
@@ -48,6 +52,7 @@ pub struct AuthFilter {
 pub struct State {
     /// What the exchange would have been refused for.
     shadowed: Option<Refusal>,
+    asked: Asked,
 }
 
 /// Which issuer was asked for what.
@@ -124,8 +129,11 @@ impl Filter for AuthFilter {
 
     fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<Ticket>> {
         let Some(now) = environment.now() else { return Vec::new() };
-        let due = |(index, issuer): (usize, &Issuer)| fetch(index, issuer, issuer.due(now)?);
-        self.issuers.iter().enumerate().filter_map(due).collect()
+        let mut due = |(index, issuer): (usize, &Issuer)| {
+            let request = issuer.due(now, environment)?;
+            fetch(index, issuer, request)
+        };
+        self.issuers.iter().enumerate().filter_map(&mut due).collect()
     }
 
     fn authorize(
@@ -141,7 +149,10 @@ impl Filter for AuthFilter {
         {
             self.refuse(refusal, state)?;
         }
-        Ok(Vec::new())
+        state.asked = self.asked(call);
+        let plain = state.asked.wants_plain_answer();
+        let edit = plain.then(|| Edit::Remove(b"accept-encoding".to_vec()));
+        Ok(edit.into_iter().collect())
     }
 
     fn shadowed<'s>(&self, state: &'s State) -> Option<&'s Refusal> {
@@ -158,6 +169,20 @@ impl Filter for AuthFilter {
         let challenge = response.header("www-authenticate");
         let redirected = challenge.and_then(|challenge| self.challenger.redirect(&challenge));
         redirected.map(|value| Edit::Set("www-authenticate".into(), value)).into_iter().collect()
+    }
+
+    fn interest(&self, _: &dyn Response, caller: &Caller, state: &mut State) -> Interest {
+        self.interest_in(&state.asked, caller)
+    }
+
+    fn observe(
+        &self,
+        message: Piece<'_>,
+        caller: &Caller,
+        environment: &mut dyn Environment,
+        state: &mut State,
+    ) -> Observation {
+        self.cut_lists(message, &state.asked, caller, environment)
     }
 }
 
@@ -245,7 +270,7 @@ impl AuthFilter {
             }
         };
         let no_keys = || unavailable(&format!("no keys of {}", issuer.name()));
-        match issuer.judge(&token, now) {
+        match issuer.judge(&token, now, environment) {
             Judgement::Accept(claims) => {
                 let known = Known::of_token(issuer, &claims);
                 let weight = known.weight();

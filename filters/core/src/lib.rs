@@ -2,8 +2,9 @@
 //!
 //! `json`, `message` and `sse` read the wire; `version`, `mirror` and `agreement` hold MCP's rules;
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
-//! of an exchange; `certificate` is what is known of a client's; `reply` writes refusals; `signature`
-//! is what a host judges; `config` turns text into checked values.
+//! of an exchange; `certificate` is what is known of a client's; `rewrite` changes what is in an
+//! answer's body; `refusal` says no; `signature` is what a host judges; `config` turns text into
+//! checked values.
 
 pub mod admission;
 pub mod agreement;
@@ -20,6 +21,7 @@ pub mod mirror;
 pub mod owned;
 pub mod pipeline;
 pub mod refusal;
+pub mod rewrite;
 pub mod signature;
 pub mod sse;
 pub mod version;

@@ -43,6 +43,11 @@ pub const MIN_SECRET: usize = 32;
 /// Distinct tool names that become metric labels; any further one is counted as `other`.
 pub const MAX_TOOL_LABELS: usize = 64;
 
+/// How long a stream whose time has come may stay idle before it is cut off: long enough that one
+/// of the keep-alives that MCP servers send (every 15 s) brings the client the reason. Nothing of
+/// the server's passes meanwhile.
+pub const ENDING_PATIENCE: Duration = Duration::from_secs(20);
+
 // What `message::scan` takes; defaults of `message::ScanLimits`.
 
 /// Levels of nested arrays and objects in a body. Known servers break at 100 to 1,000.
@@ -69,8 +74,8 @@ pub const MAX_NAME: usize = 256;
 /// Bytes of a resource's URI.
 pub const MAX_URI: usize = 2048;
 
-/// Bytes of one event in an event stream: data, type and id together. A longer one passes
-/// uninspected.
+/// Bytes of one event in an event stream, and of a JSON document that has to be filtered. Where
+/// events are filtered a longer one is withheld, elsewhere it passes.
 pub const MAX_STREAM_EVENT: usize = 1024 * 1024;
 
 /// HTTP calls that are made for one request, one after the other: metadata, then keys.

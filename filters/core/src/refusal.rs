@@ -56,6 +56,8 @@ pub enum Reason {
     ContentEncoding,
     /// A header that decides something was sent twice.
     DuplicateHeader,
+    /// The caller's token expired while the answer was passing.
+    Expired,
     /// A rule denies this caller this call.
     Forbidden,
     /// A mirrored header was sent twice or disagrees with the body.
@@ -90,6 +92,8 @@ pub enum Reason {
     Unauthorized,
     /// The gateway itself failed.
     Unavailable,
+    /// The upstream's answer has to be filtered and cannot be read.
+    Unreadable,
     /// The request names a version that is not in `admission.versions`.
     UnsupportedVersion,
 }
@@ -108,6 +112,7 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         Reason::DuplicateHeader => {
             ("duplicate_header", 400, -32600, "A header was sent more than once")
         }
+        Reason::Expired => ("expired", 401, 40100, "The token expired"),
         Reason::Forbidden => ("forbidden", 403, 40300, "Forbidden"),
         Reason::HeaderMismatch => ("header_mismatch", 400, -32020, "Header mismatch"),
         Reason::Host => ("host", 421, -32600, "Host not allowed"),
@@ -129,6 +134,9 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         Reason::TooManyHeaders => ("too_many_headers", 431, -32600, "Too many headers"),
         Reason::Unauthorized => ("unauthorized", 401, 40100, "Unauthorized"),
         Reason::Unavailable => ("unavailable", 503, 50300, "The gateway cannot serve this request"),
+        Reason::Unreadable => {
+            ("unreadable", 502, 50200, "The gateway cannot read the server's answer")
+        }
         Reason::UnsupportedVersion => {
             ("unsupported_version", 400, -32022, "Unsupported protocol version")
         }
@@ -217,6 +225,19 @@ impl Refusal {
             headers.push((RETRY_AFTER, HeaderValue::from_static("1")));
         }
         Reply { status, headers, body: body.into_bytes() }
+    }
+
+    /// The refusal as a log message (MCP 2025-11-25, server/utilities/logging), for a stream on
+    /// which no request waits.
+    #[must_use]
+    pub fn notification(&self) -> Vec<u8> {
+        let params = serde_json::json!({
+            "level": "error",
+            "logger": "gateway",
+            "data": self.message.as_ref(),
+        });
+        let method = "notifications/message";
+        format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#).into_bytes()
     }
 }
 

@@ -30,11 +30,14 @@ pub(crate) enum Level {
 }
 
 const REQUEST_BODY: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
 const CALL_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
 const REQUEST_STREAM: u32 = 0;
+const RESPONSE_STREAM: u32 = 1;
 const NOT_FOUND: u32 = 1;
+const UNIMPLEMENTED: u32 = 12;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -47,6 +50,13 @@ unsafe extern "C" {
         max_size: usize,
         data: *mut *mut u8,
         size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(
@@ -83,6 +93,20 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -94,6 +118,7 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
@@ -138,6 +163,21 @@ pub(crate) fn configuration(size: usize) -> Result<Vec<u8>, Failed> {
 /// The request's body, of which the host said it has `size` bytes.
 pub(crate) fn request_body(size: usize) -> Result<Vec<u8>, Failed> {
     buffer(REQUEST_BODY, size)
+}
+
+/// The part of the response's body that its callback is about, which has `size` bytes.
+pub(crate) fn response_body(size: usize) -> Result<Vec<u8>, Failed> {
+    buffer(RESPONSE_BODY, size)
+}
+
+/// Puts `data` in the place of that part.
+pub(crate) fn set_response_body(size: usize, data: &[u8]) -> Result<(), Failed> {
+    check(unsafe { proxy_set_buffer_bytes(RESPONSE_BODY, 0, size, data.as_ptr(), data.len()) })
+}
+
+/// Whether the host lets bodies be changed at all; to be asked where there is none.
+pub(crate) fn can_set_body() -> bool {
+    !matches!(set_response_body(0, b""), Err(Failed(UNIMPLEMENTED)))
 }
 
 /// The body of the answer to an HTTP call, of which the host said it has `size` bytes.
@@ -210,6 +250,22 @@ pub(crate) fn set_property(path: &str, value: &str) -> Result<(), Failed> {
     check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
 }
 
+/// What workers share under `key`, and its version.
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Failed> {
+    let mut version = 0;
+    let answer = receive(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version)
+    });
+    absent_as_none(answer).map(|value| value.map(|value| (value, version)))
+}
+
+/// Shares `value` under `key`. A `version` other than 0 must be the current one, if there is one.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], version: u32) -> Result<(), Failed> {
+    check(unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version)
+    })
+}
+
 /// Answers the request instead of the upstream. `headers` are serialized pairs; `details` go to the
 /// gateway's access log.
 pub(crate) fn send_local_response(
@@ -236,6 +292,11 @@ pub(crate) fn send_local_response(
 /// Lets a paused request go on. APISIX does so by itself, and says yes.
 pub(crate) fn resume_request() -> Result<(), Failed> {
     check(unsafe { proxy_continue_stream(REQUEST_STREAM) })
+}
+
+/// Cuts off the response, which the client sees as broken. APISIX says yes, and does nothing.
+pub(crate) fn close_response() -> Result<(), Failed> {
+    check(unsafe { proxy_close_stream(RESPONSE_STREAM) })
 }
 
 /// Makes the next calls act on another context of this VM.

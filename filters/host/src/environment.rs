@@ -65,6 +65,14 @@ impl Environment for HostEnvironment<'_> {
         certificate::peer_certificate()
     }
 
+    fn shared(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
+        abi::shared_data(key).ok().flatten()
+    }
+
+    fn share(&mut self, key: &str, value: &[u8], version: u32) -> bool {
+        abi::set_shared_data(key, value, version).is_ok()
+    }
+
     fn upstream_address(&mut self) -> Option<String> {
         let address = abi::property("upstream\0address").ok().flatten()?;
         String::from_utf8(address).ok().filter(|address| !address.is_empty())

@@ -2,18 +2,20 @@
 //!
 //! `abi` declares the raw host calls and holds the only `unsafe`; `probe` asks once what the host
 //! can do; `signature` lets it judge signatures; `stream` takes the callbacks of an exchange, and
-//! `request` feeds the pipeline from them and carries out what it returns; `shell` configures and ticks;
-//! `waiting` holds requests until an answer comes, `watchdog` gives up those whose body never does;
-//! `telemetry` counts and logs.
+//! `request` and `response` feed the pipeline from them and carry out what it returns; `shell`
+//! configures and ticks; `waiting` holds requests until an answer comes, `watchdog` gives up those
+//! whose body never does, `deadlines` knows when open streams end; `telemetry` counts and logs.
 
 mod abi;
 mod answer;
 mod calls;
 mod certificate;
+mod deadlines;
 mod environment;
 mod pairs;
 mod probe;
 mod request;
+mod response;
 mod shell;
 mod signature;
 mod stream;

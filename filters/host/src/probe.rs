@@ -33,10 +33,15 @@ pub(crate) fn probe() -> Probe {
     let ticks = abi::set_tick_period(TICK_PERIOD).is_ok();
     // A host that never wakes the module could never resume what it paused.
     let hold = if ticks { Hold::Pause } else { Hold::Property };
+    let bodies = abi::can_set_body();
     let capabilities = Capabilities {
         clock: clock.now().is_some(),
         ticks,
+        shared_data: abi::shared_data("mcp").is_ok(),
         signatures: signature::host_verifies(),
+        bodies,
+        // It says something in the stream, and cuts off one in which nothing comes.
+        ends_streams: bodies && ticks,
     };
     Probe { clock, hold, capabilities }
 }

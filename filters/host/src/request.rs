@@ -6,10 +6,9 @@ use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, Step, Topic}
 use mcp_core::refusal::Reason;
 use proxy_wasm::types::Action;
 
-use crate::abi::{self, Failed, Level, Map};
+use crate::abi::{self, Map};
 use crate::answer::{apply, refuse, reply};
 use crate::calls;
-use crate::environment::HostResponse;
 use crate::pairs;
 use crate::probe::{Hold, TICK_PERIOD};
 use crate::shell::Running;
@@ -130,13 +129,9 @@ impl<F: Filter> Request<F> {
         }
     }
 
-    pub(crate) fn response_head(&mut self, running: &Running<F>) {
-        let Some(exchange) = self.exchange.as_mut() else { return };
-        let mut environment = running.environment();
-        let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
-        if let Err(Failed(status)) = apply(Map::Response, &edits) {
-            abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
-        }
+    /// The exchange, once the request's head was judged.
+    pub(crate) const fn exchange(&mut self) -> Option<&mut Exchange<F>> {
+        self.exchange.as_mut()
     }
 
     fn judge_body(&mut self, running: &Running<F>) -> Action {

@@ -11,6 +11,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
 use crate::abi::{self, Failed, Level};
+use crate::deadlines::Deadlines;
 use crate::environment::HostEnvironment;
 use crate::probe::{Probe, TICK_PERIOD, probe};
 use crate::request::Request;
@@ -18,7 +19,7 @@ use crate::stream::Stream;
 use crate::telemetry::Telemetry;
 use crate::waiting::{Errands, WaitingRequests};
 use crate::watchdog::Watchdog;
-use crate::{answer, calls};
+use crate::{answer, calls, response};
 
 /// What a loadable module is made of.
 pub trait Module: 'static {
@@ -58,6 +59,7 @@ pub(crate) struct Running<F: Filter> {
     pub(crate) probe: Probe,
     pub(crate) telemetry: Telemetry,
     pub(crate) watchdog: Watchdog,
+    pub(crate) deadlines: Deadlines,
     pub(crate) waiting: WaitingRequests<F>,
     pub(crate) errands: Errands<F::Ticket>,
 }
@@ -177,6 +179,7 @@ impl<M: Module> RootContext for Root<M> {
                     probe,
                     telemetry: Telemetry::default(),
                     watchdog: Watchdog::default(),
+                    deadlines: Deadlines::default(),
                     waiting: WaitingRequests::default(),
                     errands: Errands::default(),
                 }));
@@ -213,6 +216,12 @@ impl<M: Module> RootContext for Root<M> {
             }
             if abi::set_effective_context(context).is_ok() {
                 answer::refuse(Reason::BodyTimeout);
+            }
+        }
+        let now = running.probe.clock.now();
+        for context in now.map(|now| running.deadlines.take_due(now)).unwrap_or_default() {
+            if abi::set_effective_context(context).is_ok() {
+                response::close();
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::abi::{self, Failed, Level};
 use crate::answer::refuse;
 use crate::calls;
 use crate::request::Request;
+use crate::response;
 use crate::shell::Running;
 
 /// One exchange.
@@ -63,8 +64,19 @@ impl<F: Filter> HttpContext for Stream<F> {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(running) = &self.running {
-            self.request.borrow_mut().response_head(running);
+        if let Some(running) = &self.running
+            && let Some(exchange) = self.request.borrow_mut().exchange()
+        {
+            response::head(running, self.context, exchange);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if let Some(running) = &self.running
+            && let Some(exchange) = self.request.borrow_mut().exchange()
+        {
+            response::body(running, self.context, exchange, size, end_of_stream);
         }
         Action::Continue
     }
@@ -74,6 +86,7 @@ impl<F: Filter> Drop for Stream<F> {
     fn drop(&mut self) {
         if let Some(running) = &self.running {
             running.watchdog.release(self.context);
+            running.deadlines.release(self.context);
             running.waiting.release(self.context);
         }
     }

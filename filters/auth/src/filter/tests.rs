@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::{AuthFilter, Ticket};
 use mcp_rfc_keys::RfcKey;
 
-const CAPABILITIES: Capabilities = Capabilities { clock: true, ticks: true, signatures: false };
+const CAPABILITIES: Capabilities =
+    Capabilities { shared_data: false, signatures: false, ..Capabilities::ALL };
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://as.example";

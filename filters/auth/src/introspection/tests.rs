@@ -58,7 +58,10 @@ fn build(issuer: &str, changes: &Value, ticks: bool) -> Result<Introspector, Con
         ..IssuerSettings::default()
     });
     let config: IntrospectionConfig = config::parse(section(changes).to_string().as_bytes())?;
-    config.build(rules.expect("valid"), &Capabilities { clock: true, ticks, signatures: false })
+    config.build(
+        rules.expect("valid"),
+        &Capabilities { clock: true, ticks, ..Capabilities::default() },
+    )
 }
 
 fn introspector(changes: &Value) -> Introspector {

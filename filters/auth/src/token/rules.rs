@@ -114,6 +114,11 @@ impl IssuerRules {
         &self.an_audience
     }
 
+    /// When a token stops to be accepted, in seconds since 1970: its expiry and the clock skew.
+    pub fn expires_at(&self, claims: &Claims) -> u64 {
+        claims.expires_at.saturating_add(self.clock_skew)
+    }
+
     /// Whether tokens may be signed so.
     pub(super) fn allow_algorithm(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
@@ -132,7 +137,7 @@ impl IssuerRules {
         if !claims.audiences.iter().any(|name| self.audiences.contains(&Audience::new(name))) {
             return Err(Reject::Audience);
         }
-        if now >= claims.expires_at.saturating_add(self.clock_skew) {
+        if now >= self.expires_at(claims) {
             return Err(Reject::Expired);
         }
         let soon = now.saturating_add(self.clock_skew);

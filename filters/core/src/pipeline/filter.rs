@@ -2,11 +2,13 @@
 
 use core::fmt;
 
+use super::observe::{Interest, Observation};
 use crate::certificate::PeerCertificate;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
 use crate::message::Message;
 use crate::refusal::{Refusal, Reply};
+use crate::rewrite::Piece;
 use crate::version::Era;
 
 /// A filter of the chain. It sees meaning, not bytes, and answers with values; it owns no clock, no
@@ -96,6 +98,27 @@ pub trait Filter {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Vec<Edit>;
+
+    /// What the filter wants with the answer's body; asked right after [`Self::respond`].
+    fn interest(
+        &self,
+        _response: &dyn Response,
+        _caller: &Caller,
+        _state: &mut Self::State,
+    ) -> Interest {
+        Interest::default()
+    }
+
+    /// A message in an answer that is of interest.
+    fn observe(
+        &self,
+        _message: Piece<'_>,
+        _caller: &Caller,
+        _environment: &mut dyn Environment,
+        _state: &mut Self::State,
+    ) -> Observation {
+        Observation::Pass
+    }
 }
 
 /// What identification came to.
@@ -185,6 +208,9 @@ pub struct Caller {
     pub tenant: Option<String>,
     /// What the principal was granted.
     pub scopes: Vec<String>,
+    /// When the credentials stop to hold, in seconds since 1970, with the clock skew that their
+    /// check allows; `None` if they do not.
+    pub expires_at: Option<u64>,
 }
 
 /// One MCP call, from its body or, where the route trusts them, its headers.
@@ -210,14 +236,32 @@ pub trait Response {
 }
 
 /// What the host can do; asked once, before a filter is planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// It tells the time.
     pub clock: bool,
     /// It wakes the module at intervals, so that a held request can be given up.
     pub ticks: bool,
+    /// Its workers can share data.
+    pub shared_data: bool,
     /// It judges signatures ([`crate::signature`]).
     pub signatures: bool,
+    /// It lets the body of an answer be changed.
+    pub bodies: bool,
+    /// It lets an answer be ended while it passes.
+    pub ends_streams: bool,
+}
+
+impl Capabilities {
+    /// A host that can do everything.
+    pub const ALL: Self = Self {
+        clock: true,
+        ticks: true,
+        shared_data: true,
+        signatures: true,
+        bodies: true,
+        ends_streams: true,
+    };
 }
 
 /// A chain ready to run, with what the operator should know of how.
@@ -248,6 +292,18 @@ pub trait Environment {
     /// for one.
     fn peer_certificate(&mut self) -> Option<PeerCertificate> {
         None
+    }
+
+    /// What the workers of this host share under `key`, with its version; `None` if there is
+    /// nothing, or no sharing.
+    fn shared(&mut self, _key: &str) -> Option<(Vec<u8>, u32)> {
+        None
+    }
+
+    /// Shares `value` under `key`, unless another worker wrote there since `version`; version 0 is
+    /// any. `false` if it was not written.
+    fn share(&mut self, _key: &str, _value: &[u8], _version: u32) -> bool {
+        false
     }
 
     /// The address of the host that answered, once one did and if the gateway tells.

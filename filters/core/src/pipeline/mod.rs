@@ -5,12 +5,14 @@
 //!                           ▲   │    └─ read the body ── scan ── agree ─ authorize ─ forward
 //!                  resume ──┘   └─ (keys are missing) ─ fetch, or wait for another's fetch
 //! response head ── respond
+//! response body ── observe, if a filter is interested
 //! ```
 //!
 //! It is a value that takes heads and bodies and returns what the host is to do. Edits of a stage
 //! are returned only if the whole stage passed.
 
 mod filter;
+mod observe;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ pub use filter::{
     Call, Caller, Capabilities, Environment, Fetch, Filter, Form, HttpAnswer, HttpCall, Identified,
     Plan, Response, Topic,
 };
+pub use observe::{Interest, Observation};
 pub use report::{Outcome, Report};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
@@ -30,6 +33,7 @@ use crate::message::{self, Body, Kind, Message, ScanLimits};
 use crate::mirror::{Field, Mirror};
 use crate::refusal::{Addressee, Reason, Refusal, Reply};
 use crate::version::{Claim, Era, Version};
+use observe::Observer;
 
 /// A chain of filters behind one admission.
 #[derive(Debug)]
@@ -44,6 +48,10 @@ pub struct Exchange<F: Filter> {
     caller: Caller,
     reader: Option<Reader>,
     state: F::State,
+    /// The ids of the requests that went upstream, as exact JSON tokens.
+    requests: Vec<String>,
+    /// Of the answer's body, if anybody is interested.
+    observer: Option<Observer>,
     /// How many calls may still be made for it.
     fetches: u8,
     /// How often it may still be told to wait.
@@ -119,6 +127,8 @@ impl<F: Filter> Pipeline<F> {
             caller: Caller::default(),
             reader: self.admission.reader(head),
             state: F::State::default(),
+            requests: Vec::new(),
+            observer: None,
             fetches: MAX_FETCHES_PER_EXCHANGE,
             waits: MAX_WAITS_PER_EXCHANGE,
         };
@@ -291,24 +301,6 @@ impl<F: Filter> Pipeline<F> {
         }
     }
 
-    /// The head of the upstream's answer arrived.
-    pub fn response_head(
-        &self,
-        exchange: &mut Exchange<F>,
-        response: &dyn Response,
-        environment: &mut dyn Environment,
-    ) -> Vec<Edit> {
-        if !matches!(exchange.phase, Phase::Forwarded) {
-            return Vec::new();
-        }
-        let mut edits =
-            self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
-        if let Some(reader) = &exchange.reader {
-            edits.extend(reader.edits());
-        }
-        edits
-    }
-
     /// Ends an exchange the host gave up on, such as one whose body never came.
     pub fn abandon(&self, exchange: &mut Exchange<F>, reason: Reason) -> Step<F::Ticket> {
         self.refuse_unread(exchange, &Refusal::new(reason))
@@ -361,6 +353,7 @@ impl<F: Filter> Pipeline<F> {
         let edits =
             self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state)?;
         exchange.phase = Phase::Forwarded;
+        exchange.requests = observe::requests(call);
         let shadowed = self.filter.shadowed(&exchange.state).or(disagreement);
         let report = Some(Report::forwarded(call, shadowed));
         Ok(Step { edits, next: Next::Forward, report })

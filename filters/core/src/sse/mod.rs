@@ -14,6 +14,9 @@ mod block;
 mod line;
 #[cfg(test)]
 mod tests;
+mod whole;
+
+pub use whole::{Cutter, Whole};
 
 use self::block::Block;
 use self::line::Line;

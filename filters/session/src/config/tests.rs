@@ -8,7 +8,7 @@ use mcp_core::pipeline::Capabilities;
 use super::{Affinity, ModuleConfig, plan};
 use crate::filter::SessionFilter;
 
-const ALL: Capabilities = Capabilities { clock: true, ticks: true, signatures: true };
+const ALL: Capabilities = Capabilities::ALL;
 const NO_CLOCK: Capabilities = Capabilities { clock: false, ..ALL };
 
 /// The text with `$A`, `$B`, `$C`, `$E` as secrets of 32 bytes and `$S` as one of 31.

@@ -127,7 +127,7 @@ impl Sent {
 
 impl Gateway {
     fn new(session: &str) -> Self {
-        let capabilities = Capabilities { clock: true, ticks: true, signatures: false };
+        let capabilities = Capabilities::ALL;
         let text = with_secrets(&format!(r#"{{"session":{{{session}}}}}"#));
         let plan = plan(text.as_bytes(), &capabilities).expect(session);
         let world = World { now: Some(START), random: Some(0), address: None };

@@ -243,6 +243,16 @@ impl Source {
         self.put_off(now, jitter);
     }
 
+    /// Undoes the beginning of a call that somebody else makes.
+    pub fn call_off(&mut self) {
+        self.calls.end();
+    }
+
+    /// When the keys were fetched, in seconds since 1970; zero if there are none.
+    pub fn since(&self) -> u64 {
+        self.held.as_ref().map_or(0, |held| held.since)
+    }
+
     /// Takes a key set that another worker fetched at `since` and left in shared data.
     ///
     /// # Errors

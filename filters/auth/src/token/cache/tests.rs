@@ -2,6 +2,9 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic: that is how it fails")]
 
+use core::cell::Cell;
+use std::rc::Rc;
+
 use super::*;
 
 const NOW: u64 = 1_800_000_000;
@@ -81,22 +84,65 @@ fn the_least_recently_used_makes_room() {
     assert_eq!(cache.get(b"c", 0, NOW), Some(&3));
 }
 
+/// A value that is counted for as long as it lives.
+struct Held {
+    bytes: usize,
+    total: Rc<Cell<usize>>,
+}
+
+impl Held {
+    fn new(bytes: usize, total: &Rc<Cell<usize>>) -> Self {
+        total.set(total.get() + bytes);
+        Self { bytes, total: Rc::clone(total) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.total.set(self.total.get() - self.bytes);
+    }
+}
+
 #[test]
-fn a_flood_of_tokens_stays_within_the_bytes() {
+fn a_million_tokens_stay_within_the_bytes() {
     let bytes = 1024 * 1024;
+    let total = Rc::new(Cell::new(0));
     let mut cache = TokenCache::new(bytes, TTL, [7; 16]);
     let mut token = vec![b'x'; MAX_CACHED_TOKEN];
-    for number in 0..100_000_u32 {
+    for number in 0..1_000_000_u32 {
         token[..4].copy_from_slice(&number.to_le_bytes());
-        cache.insert(&token, (number, MAX_CACHED_VALUE), 0, NOW, NOW + 10);
+        // Mostly as real ones are; now and then the largest.
+        let length = if number % 64 == 0 { MAX_CACHED_TOKEN } else { 400 };
+        let weight = if number % 96 == 0 { MAX_CACHED_VALUE } else { 200 };
+        let held = Held::new(length + weight, &total);
+        cache.insert(&token[..length], (held, weight), 0, NOW, NOW + 10);
+        assert!(total.get() <= bytes && cache.len() <= bytes / ENTRY, "{number}");
+        assert!(cache.get(&token[..length], 0, NOW).is_some(), "{number}");
     }
     assert_eq!(cache.len(), bytes / ENTRY);
-    assert!(cache.len() * (MAX_CACHED_TOKEN + MAX_CACHED_VALUE) <= bytes);
+    drop(cache);
+    assert_eq!(total.get(), 0);
+}
+
+#[test]
+fn the_largest_tokens_stay_within_the_bytes_and_larger_ones_are_not_kept() {
+    let bytes = 64 * 1024;
+    let total = Rc::new(Cell::new(0));
+    let mut cache = TokenCache::new(bytes, TTL, [7; 16]);
+    let mut token = vec![b'x'; MAX_CACHED_TOKEN];
+    for number in 0..1_000_u32 {
+        token[..4].copy_from_slice(&number.to_le_bytes());
+        let held = Held::new(MAX_CACHED_TOKEN + MAX_CACHED_VALUE, &total);
+        cache.insert(&token, (held, MAX_CACHED_VALUE), 0, NOW, NOW + 10);
+        assert!(total.get() <= bytes, "{number}");
+    }
+    let held = total.get();
     // What is too large is not kept, and pushes nothing out.
     let long = [b'x'; MAX_CACHED_TOKEN + 1];
-    cache.insert(&long, (0, 0), 0, NOW, NOW + 10);
-    cache.insert(b"heavy", (0, MAX_CACHED_VALUE + 1), 0, NOW, NOW + 10);
-    assert_eq!(cache.get(&token, 0, NOW), Some(&99_999));
-    assert_eq!(cache.get(&long, 0, NOW), None);
-    assert_eq!(cache.get(b"heavy", 0, NOW), None);
+    cache.insert(&long, (Held::new(1, &total), 0), 0, NOW, NOW + 10);
+    cache.insert(b"heavy", (Held::new(1, &total), MAX_CACHED_VALUE + 1), 0, NOW, NOW + 10);
+    assert_eq!(total.get(), held);
+    assert!(cache.get(&token, 0, NOW).is_some());
+    assert!(cache.get(&long, 0, NOW).is_none());
+    assert!(cache.get(b"heavy", 0, NOW).is_none());
 }

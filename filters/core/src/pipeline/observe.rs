@@ -1,0 +1,170 @@
+//! The last stages: what changes in the head of an upstream's answer, and what passes in its body.
+//!
+//! A body is observed only where a filter asked for it as the head passed; all others pass
+//! without a look. Nothing is ever paused: what is incomplete is held in the observer.
+
+#[cfg(test)]
+mod tests;
+
+use super::{Call, Environment, Exchange, Filter, Phase, Pipeline, Response};
+use crate::edit::{Edit, HeaderValue};
+use crate::limits::MAX_STREAM_EVENT;
+use crate::message::{Kind, Message};
+use crate::refusal::{Addressee, Reason, Refusal};
+use crate::rewrite::{Rewriter, Ruling};
+
+/// What a filter wants with an answer's body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// It is to judge each message.
+    pub messages: bool,
+    /// If it is an event stream, it ends at this time, in seconds since 1970.
+    pub until: Option<u64>,
+}
+
+/// What a filter says to a message in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// It goes on as it is.
+    Pass,
+    /// This JSON text goes on in its place.
+    Replace(Vec<u8>),
+    /// It does not go on.
+    Drop,
+    /// The client gets this error in its place, and nothing after it.
+    End(Refusal),
+}
+
+/// Observes the body of one answer.
+#[derive(Debug)]
+pub(super) struct Observer {
+    rewriter: Rewriter,
+    until: Option<u64>,
+}
+
+/// What no longer describes a body that may be changed on its way.
+const BODY_FIELDS: [&[u8]; 5] =
+    [b"content-length", b"etag", b"content-md5", b"digest", b"content-digest"];
+
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
+impl<F: Filter> Exchange<F> {
+    /// Whether the answer's body is to be handed in.
+    pub const fn is_observed(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    /// When the answer, an event stream, has to end, in seconds since 1970. A stream in which
+    /// nothing comes then is for the host to end.
+    pub fn stream_until(&self) -> Option<u64> {
+        self.observer.as_ref()?.until
+    }
+
+    /// Whether the answer, an event stream, was ended before its time: all that is left is for the
+    /// host to close it.
+    pub fn has_ended(&self) -> bool {
+        self.observer.as_ref().is_some_and(|observer| observer.rewriter.has_ended())
+    }
+}
+
+impl<F: Filter> Pipeline<F> {
+    /// The head of the upstream's answer arrived.
+    pub fn response_head(
+        &self,
+        exchange: &mut Exchange<F>,
+        response: &dyn Response,
+        environment: &mut dyn Environment,
+    ) -> Vec<Edit> {
+        if !matches!(exchange.phase, Phase::Forwarded) {
+            return Vec::new();
+        }
+        let mut edits =
+            self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
+        edits.extend(self.begin_observing(exchange, response));
+        if let Some(reader) = &exchange.reader {
+            edits.extend(reader.edits());
+        }
+        edits
+    }
+
+    /// Bytes of an observed answer's body arrived, the last ones if `end`; returns what goes on in
+    /// their place, or `None` if that is the same.
+    pub fn response_body(
+        &self,
+        exchange: &mut Exchange<F>,
+        chunk: &[u8],
+        end: bool,
+        environment: &mut dyn Environment,
+    ) -> Option<Vec<u8>> {
+        let Exchange { observer, caller, state, requests, .. } = exchange;
+        let Observer { rewriter, until } = observer.as_mut()?;
+        let now = until.and_then(|_| environment.now());
+        let expired = until.zip(now).is_some_and(|(until, now)| now >= until);
+        let out = if expired && !rewriter.has_ended() {
+            rewriter.end(&farewell(&Refusal::new(Reason::Expired), requests))
+        } else {
+            rewriter.push(chunk, end, |piece| {
+                match self.filter.observe(piece, caller, environment, state) {
+                    Observation::Pass => Ruling::Pass,
+                    Observation::Replace(text) => Ruling::Replace(text),
+                    Observation::Drop => Ruling::Drop,
+                    Observation::End(refusal) => Ruling::End(farewell(&refusal, requests)),
+                }
+            })
+        };
+        (out != chunk).then_some(out)
+    }
+
+    /// Begins to observe, if the filter wants to; returns what changes in the head for that.
+    fn begin_observing(&self, exchange: &mut Exchange<F>, response: &dyn Response) -> Vec<Edit> {
+        let Interest { messages, until } =
+            self.filter.interest(response, &exchange.caller, &mut exchange.state);
+        let media_type = response.header("content-type").unwrap_or_default();
+        let media_type = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
+        let is = |other: &[u8]| media_type.trim_ascii().eq_ignore_ascii_case(other);
+        let (events, json) = (is(EVENT_STREAM), is(b"application/json"));
+        let coding = response.header("content-encoding").unwrap_or_default();
+        let coded = !coding.is_empty() && !coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+        let failed = !response.header(":status").is_some_and(|status| status.starts_with(b"2"));
+        let limit = if coded { 0 } else { MAX_STREAM_EVENT };
+        let rewriter = match (messages, events) {
+            (true, true) => Rewriter::events(limit, true),
+            // What a failing upstream says is no list, unless it is written like one.
+            (true, false) if json || !failed => Rewriter::document(limit, json),
+            (false, true) if until.is_some() => Rewriter::events(limit, false),
+            _ => return Vec::new(),
+        };
+        let until = until.filter(|_| events);
+        exchange.observer = Some(Observer { rewriter, until });
+        let mut edits: Vec<_> =
+            BODY_FIELDS.iter().map(|name| Edit::Remove(name.to_vec())).collect();
+        if messages && coded {
+            // What goes on is ours, and plain.
+            edits.push(Edit::Remove(b"content-encoding".to_vec()));
+            if !events {
+                let json = HeaderValue::from_static("application/json");
+                edits.push(Edit::Set("content-type".into(), json));
+            }
+        }
+        edits
+    }
+}
+
+/// The error as each of the exchange's requests gets it. Where nobody asked, as on a stream that
+/// was opened by GET, it is a notification: an error without an id makes some clients fail.
+fn farewell(refusal: &Refusal, requests: &[String]) -> Vec<Vec<u8>> {
+    if requests.is_empty() {
+        return vec![refusal.notification()];
+    }
+    requests.iter().map(|id| refusal.reply(Addressee::Request(id)).body).collect()
+}
+
+/// The ids of the requests in a call, as exact JSON tokens.
+pub(super) fn requests(call: &Call<'_>) -> Vec<String> {
+    let messages = call.message.into_iter().chain(call.batch);
+    let id = |message: &Message<'_>| {
+        let id = message.id.filter(|_| message.kind == Kind::Request)?;
+        Some(id.token().to_owned())
+    };
+    messages.filter_map(id).collect()
+}

@@ -1,0 +1,59 @@
+//! The answer on its way back: its head, and its body where the pipeline observes it. Nothing here
+//! ever holds it up.
+
+use mcp_core::limits::ENDING_PATIENCE;
+use mcp_core::pipeline::{Exchange, Filter};
+
+use crate::abi::{self, Failed, Level, Map};
+use crate::answer::apply;
+use crate::environment::HostResponse;
+use crate::shell::Running;
+
+/// The head arrived.
+pub(crate) fn head<F: Filter>(running: &Running<F>, context: u32, exchange: &mut Exchange<F>) {
+    let mut environment = running.environment();
+    let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
+    if let Err(Failed(status)) = apply(Map::Response, &edits) {
+        abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
+    }
+    if let Some(until) = exchange.stream_until() {
+        running.deadlines.set(context, until.saturating_add(ENDING_PATIENCE.as_secs()));
+    }
+}
+
+/// Bytes of the body arrived, the last ones if `end`.
+pub(crate) fn body<F: Filter>(
+    running: &Running<F>,
+    context: u32,
+    exchange: &mut Exchange<F>,
+    size: usize,
+    end: bool,
+) {
+    if !exchange.is_observed() {
+        return;
+    }
+    let mut environment = running.environment();
+    let passed = abi::response_body(size).and_then(|chunk| {
+        match running.pipeline.response_body(exchange, &chunk, end, &mut environment) {
+            Some(changed) => abi::set_response_body(size, &changed),
+            None => Ok(()),
+        }
+    });
+    if let Err(Failed(status)) = passed {
+        // What nobody judged must not pass.
+        abi::log(Level::Error, &format!("the host kept an answer's body back: status {status}"));
+        close();
+    }
+    if end {
+        running.deadlines.release(context);
+    } else if exchange.has_ended() {
+        running.deadlines.set(context, 0);
+    }
+}
+
+/// Cuts off the answer of the context that the host's calls are about.
+pub(crate) fn close() {
+    if let Err(Failed(status)) = abi::close_response() {
+        abi::log(Level::Error, &format!("the host did not end a stream: status {status}"));
+    }
+}
