@@ -14,15 +14,15 @@ const RUNTIME_EXPORTS: [&str; 4] =
     ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
 /// Bytes of a module, at most, by name.
-const SIZE_CEILINGS: [(&str, usize); 2] = [("mcp_auth", 1280 * 1024), ("mcp_session", 600 * 1024)];
+const SIZE_CEILINGS: [(&str, usize); 3] =
+    [("mcp_auth", 1280 * 1024), ("mcp_gateway", 1400 * 1024), ("mcp_session", 600 * 1024)];
 
 /// The least that a module can be configured with, by name; nothing unless listed.
-const CONFIGURATIONS: [(&str, &str); 1] = [(
-    "mcp_auth",
-    r#"{"auth":{"issuers":[{"issuer":"https://issuer.example","audiences":["a"],
-        "jwks":{"service":"keys"}}],
-        "export_key":"ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="}}"#,
-)];
+const CONFIGURATIONS: [(&str, &str); 2] = [("mcp_auth", WITH_AUTH), ("mcp_gateway", WITH_AUTH)];
+
+const WITH_AUTH: &str = r#"{"auth":{"issuers":[{"issuer":"https://issuer.example",
+    "audiences":["a"],"jwks":{"service":"keys"}}],
+    "export_key":"ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="}}"#;
 
 /// Pages of 64 KiB that a configured module holds before its first request, at most.
 const START_PAGES: u64 = 24;

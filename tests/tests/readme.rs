@@ -1,0 +1,40 @@
+//! The configurations in README.md are ones that the modules take.
+
+use mcp_harness::{Exchange, Host, LogLevel, Options, Profile, Request};
+use mcp_tests::module;
+
+/// The JSON blocks of the README, each with the line it begins in.
+fn configurations() -> Vec<(usize, String)> {
+    let readme = std::fs::read_to_string(module::repository().join("README.md")).expect("a README");
+    let mut blocks = Vec::new();
+    let mut lines = (1..).zip(readme.lines());
+    while let Some((number, _)) = lines.find(|(_, line)| *line == "```json") {
+        let block: Vec<&str> =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        blocks.push((number, block.join("\n")));
+    }
+    blocks
+}
+
+#[test]
+fn every_example_loads_in_every_module_that_has_its_sections() {
+    let examples = configurations();
+    assert!(examples.len() >= 5, "OIDC, written keys, API keys, introspection, certificates");
+    for name in ["mcp_auth", "mcp_gateway"] {
+        let module = module::load(name);
+        for (line, example) in &examples {
+            for profile in Profile::ALL {
+                let options =
+                    Options { configuration: example.clone().into(), ..Options::default() };
+                let mut host = Host::new(&module, profile, options)
+                    .unwrap_or_else(|error| panic!("README.md:{line}, {name}, {profile}: {error}"));
+                // APISIX configures at the first request. Nobody passes without credentials.
+                let answer = host.exchange(0, &Exchange::new(Request::new("GET", "/mcp")));
+                let errors = host.log().into_iter().filter(|line| line.level > LogLevel::Warn);
+                let errors: Vec<String> = errors.map(|line| line.text).collect();
+                assert!(errors.is_empty(), "README.md:{line}, {name}, {profile}: {errors:?}");
+                assert_eq!(answer.status(), 401, "README.md:{line}, {name}, {profile}");
+            }
+        }
+    }
+}
