@@ -1,4 +1,4 @@
-"""Callers with names: Envoy's own JWT filter in front of ours, and tokens it accepts."""
+"""Callers with names: Envoy's own JWT filter in front of ours, or our auth filter, and tokens they accept."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import time
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from e2e.envoy_config import EnvoyConfig
+from e2e.envoy_config import REPOSITORY, EnvoyConfig
 from e2e.raw import TextHeader
 from e2e.readme import suggestion
 
 ISSUER = "https://issuer.example"
+AUDIENCE = "https://mcp.example.com/mcp"
 PRINCIPAL_HEADER = "x-jwt-sub"
 TOKEN_SECONDS = 300
 
@@ -29,12 +30,23 @@ class Issuer:
     def authenticate(self, config: EnvoyConfig) -> None:
         """Puts Envoy's JWT filter first, as the README suggests, with this issuer's key."""
         [entry] = suggestion("Bind sessions to callers")
-        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         provider = entry["typed_config"]["providers"]["issuer"]
-        provider["local_jwks"] = {"inline_string": json.dumps({"keys": [key | {"kid": "only"}]})}
+        provider["local_jwks"] = {"inline_string": json.dumps({"keys": [self._jwk()]})}
         config.http_filters().insert(0, entry)
+
+    def authenticate_in_gateway(self, config: EnvoyConfig) -> None:
+        """Loads all filters in the place of the session filter, with this issuer's key."""
+        issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [self._jwk()]}}
+        export_key = config.settings("mcp_session")["session"]["export_key"]
+        config.set_module("mcp_session", REPOSITORY / "dist" / "mcp_gateway.wasm")
+        config.change_settings("mcp_session", {"auth": {"issuers": [issuer], "export_key": export_key}})
+
+    def _jwk(self) -> dict[str, str]:
+        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
+        return key | {"kid": "only"}
 
     def bearer(self, subject: str, token: str = "1") -> TextHeader:
         """An Authorization header with a valid token; `token` is its unique id."""
-        claims = {"iss": ISSUER, "sub": subject, "jti": token, "exp": int(time.time()) + TOKEN_SECONDS}
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "jti": token}
+        claims |= {"exp": int(time.time()) + TOKEN_SECONDS}
         return "authorization", "Bearer " + jwt.encode(claims, self._key, "RS256", headers={"kid": "only"})

@@ -1,4 +1,4 @@
-"""A session belongs to whoever opened it, as Envoy's own JWT authentication names them."""
+"""A session belongs to whoever opened it, as Envoy's own JWT authentication or our auth filter names them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ ISSUER = Issuer()
 bearer = ISSUER.bearer
 
 
-@pytest.fixture(scope="module")
-def gateway(session_yaml: Path, python_server: McpServer) -> Iterator[Envoy]:
+@pytest.fixture(scope="module", params=["jwt_authn before mcp_session", "mcp_gateway"])
+def gateway(
+    request: pytest.FixtureRequest, session_yaml: Path, python_server: McpServer
+) -> Iterator[Envoy]:
+    alone = request.param == "mcp_gateway"
     upstreams = {"mcp_servers": [python_server.port]}
-    settings = {"mcp_session": BIND_TO_PRINCIPAL}
-    with Envoy(session_yaml, upstreams=upstreams, settings=settings, edit=ISSUER.authenticate) as envoy:
+    settings = {} if alone else {"mcp_session": BIND_TO_PRINCIPAL}
+    edit = ISSUER.authenticate_in_gateway if alone else ISSUER.authenticate
+    with Envoy(session_yaml, upstreams=upstreams, settings=settings, edit=edit) as envoy:
         yield envoy
 
 
