@@ -13,6 +13,7 @@
 
 mod chain;
 mod filter;
+mod identify;
 mod observe;
 mod report;
 #[cfg(test)]
@@ -149,103 +150,6 @@ impl<F: Filter> Pipeline<F> {
             }
         };
         (exchange, step.after(edits))
-    }
-
-    /// A call was answered: what was learned is stored. Resume the requests that wait for it.
-    pub fn answered(
-        &self,
-        ticket: F::Ticket,
-        answer: &HttpAnswer<'_>,
-        environment: &mut dyn Environment,
-    ) {
-        self.filter.answered(ticket, answer, environment);
-    }
-
-    /// What the exchange waits for may have come; `head` is the request's, once more.
-    pub fn resume(
-        &self,
-        exchange: &mut Exchange<F>,
-        head: &Head<'_>,
-        environment: &mut dyn Environment,
-    ) -> Step<F::Ticket> {
-        match core::mem::replace(&mut exchange.phase, Phase::Finished) {
-            Phase::AwaitingAnswer { verb, has_body } => {
-                self.identify(exchange, head, verb, has_body, environment)
-            }
-            settled => {
-                exchange.phase = settled;
-                Step { edits: Vec::new(), next: Next::Forward, report: None }
-            }
-        }
-    }
-
-    /// Time passed: the calls to make that no request waits for.
-    pub fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<F::Ticket>> {
-        self.filter.tick(environment)
-    }
-
-    fn identify(
-        &self,
-        exchange: &mut Exchange<F>,
-        head: &Head<'_>,
-        verb: Verb,
-        has_body: bool,
-        environment: &mut dyn Environment,
-    ) -> Step<F::Ticket> {
-        let ask = |caller: &mut Caller, state: &mut F::State, environment: &mut dyn Environment| {
-            self.filter.identify(head, caller, environment, state)
-        };
-        let mut identified = ask(&mut exchange.caller, &mut exchange.state, environment);
-        let exhausted = match &identified {
-            Ok(Identified::Fetch(_)) => exchange.fetches == 0,
-            Ok(Identified::Wait(_)) => exchange.waits == 0,
-            Ok(Identified::Settled(_)) | Err(_) => false,
-        };
-        if exhausted {
-            if let Ok(Identified::Fetch(Fetch { ticket, .. })) = identified {
-                // Nobody makes this call, and nobody must wait for it.
-                self.filter.answered(ticket, &HttpAnswer::NONE, environment);
-            }
-            self.filter.give_up(&mut exchange.state);
-            identified = match ask(&mut exchange.caller, &mut exchange.state, environment) {
-                Ok(Identified::Fetch(_) | Identified::Wait(_)) => {
-                    Err(Refusal::new(Reason::Unavailable).because("too many calls"))
-                }
-                decided => decided,
-            };
-        }
-        let (edits, mut refused) = match identified {
-            Ok(Identified::Settled(edits)) => (edits, None),
-            Ok(Identified::Fetch(fetch)) => {
-                exchange.fetches = exchange.fetches.saturating_sub(1);
-                exchange.phase = Phase::AwaitingAnswer { verb, has_body };
-                return Step { edits: Vec::new(), next: Next::Fetch(fetch), report: None };
-            }
-            Ok(Identified::Wait(topic)) => {
-                exchange.waits = exchange.waits.saturating_sub(1);
-                exchange.phase = Phase::AwaitingAnswer { verb, has_body };
-                return Step { edits: Vec::new(), next: Next::Wait(topic), report: None };
-            }
-            Err(refusal) if verb == Verb::Post && refusal.reason.waits_for_id() => {
-                (Vec::new(), Some(refusal))
-            }
-            Err(refusal) => return self.refuse_unread(exchange, &refusal),
-        };
-        let mirror = Mirror::of(head);
-        if refused.is_none()
-            && let Some(call) = self.call_from_head(verb, &mirror)
-        {
-            match self.authorize(exchange, &call, None, environment) {
-                Ok(step) => return step.after(edits),
-                Err(refusal) if verb == Verb::Post => refused = Some(refusal),
-                Err(refusal) => return self.refuse_unread(exchange, &refusal).after(edits),
-            }
-        }
-        exchange.phase = Phase::AwaitingBody { mirror, refused };
-        if has_body {
-            return Step { edits, next: Next::ReadBody, report: None };
-        }
-        self.request_body(exchange, b"", environment).after(edits)
     }
 
     /// The whole body arrived. An exchange that did not ask for it goes on as it was.
