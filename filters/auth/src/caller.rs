@@ -1,44 +1,48 @@
 //! Who calls, made of what the credentials say.
 
-use mcp_core::edit::{HeaderName, HeaderValue};
+use mcp_core::edit::Edit;
 use mcp_core::hash::DIGEST;
 use mcp_core::pipeline::Caller;
 
 use crate::api_key::Identity;
+use crate::exports::Exports;
 use crate::issuer::Issuer;
 use crate::token::Claims;
 
-/// A caller whose credentials hold, and what the upstream is told of it besides.
-#[derive(Debug, Clone)]
+/// A caller whose credentials hold, and what the upstream is told of it: made once for a token, since
+/// its hashes cost more than all the rest of a request that brings the token again.
+#[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) caller: Caller,
     /// The certificate its token is bound to, which each connection must show anew.
     pub(crate) certificate: Option<[u8; DIGEST]>,
-    /// The fields that its claims fill.
-    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
+    /// The changes to each request's head.
+    pub(crate) edits: Vec<Edit>,
 }
 
 impl Known {
     /// The caller that an API key stands for.
-    pub(crate) fn of_api_key(identity: &Identity) -> Self {
-        Self::without_token(Caller {
+    pub(crate) fn of_api_key(identity: &Identity, exports: &Exports) -> Self {
+        let caller = Caller {
             principal: Some(identity.principal.clone().into_bytes()),
             agent: identity.agent.clone(),
             tenant: identity.tenant.clone(),
             scopes: identity.scopes.clone(),
             expires_at: None,
-        })
+        };
+        Self::without_token(caller, exports)
     }
 
     /// A caller whose credentials are no token.
-    pub(crate) const fn without_token(caller: Caller) -> Self {
-        Self { caller, certificate: None, fields: Vec::new() }
+    pub(crate) fn without_token(caller: Caller, exports: &Exports) -> Self {
+        let edits = exports.of(&caller, Vec::new());
+        Self { caller, certificate: None, edits }
     }
 
     /// The caller that a verified token names. The principal is issuer, client and subject: a
     /// refreshed token has the same three, and neither another issuer's nor another client's user
     /// of the same name does.
-    pub(crate) fn of_token(issuer: &Issuer, claims: &Claims) -> Self {
+    pub(crate) fn of_token(issuer: &Issuer, claims: &Claims, exports: &Exports) -> Self {
         let parts = [
             claims.issuer(),
             claims.client().unwrap_or_default(),
@@ -51,7 +55,8 @@ impl Known {
             scopes: claims.scopes().to_vec(),
             expires_at: Some(issuer.expires_at(claims)),
         };
-        Self { caller, certificate: claims.certificate().copied(), fields: issuer.fields(claims) }
+        let edits = exports.of(&caller, issuer.fields(claims));
+        Self { caller, certificate: claims.certificate().copied(), edits }
     }
 
     /// Bytes that it takes on the heap.
@@ -59,12 +64,16 @@ impl Known {
         let Caller { principal, agent, tenant, scopes, expires_at: _ } = &self.caller;
         let texts = [agent, tenant].into_iter().flatten().map(String::len);
         let scopes = scopes.iter().map(|scope| scope.len().saturating_add(PER_ITEM));
-        let fields = self.fields.iter().map(|(name, value)| {
-            let texts = name.as_str().len().saturating_add(value.as_str().len());
+        let edits = self.edits.iter().map(|edit| {
+            let texts = match edit {
+                Edit::Add(name, value) => name.len().saturating_add(value.as_str().len()),
+                Edit::Remove(name) => name.len(),
+                Edit::Set(name, value) => name.as_str().len().saturating_add(value.as_str().len()),
+            };
             texts.saturating_add(PER_ITEM.saturating_mul(2))
         });
         let principal = principal.as_ref().map(Vec::len);
-        texts.chain(scopes).chain(fields).chain(principal).fold(0, usize::saturating_add)
+        texts.chain(scopes).chain(edits).chain(principal).fold(0, usize::saturating_add)
     }
 }
 

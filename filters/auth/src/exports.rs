@@ -6,9 +6,8 @@ use mcp_core::config::ConfigError;
 use mcp_core::edit::{Edit, HeaderName, HeaderValue};
 use mcp_core::hash::{self, HashKey, Subject};
 use mcp_core::owned;
+use mcp_core::pipeline::Caller;
 use serde::Deserialize;
-
-use crate::caller::Known;
 
 /// The header of bearer tokens.
 pub(crate) const AUTHORIZATION: &str = "authorization";
@@ -49,13 +48,12 @@ pub(crate) enum Credentials {
 pub(crate) struct Authorization(HeaderValue);
 
 impl Exports {
-    /// The changes to a request's head that tell of a caller.
-    pub(crate) fn of(&self, known: &Known) -> Vec<Edit> {
+    /// The changes to a request's head that tell of a caller, with the fields that its claims fill.
+    pub(crate) fn of(&self, caller: &Caller, fields: Vec<(HeaderName, HeaderValue)>) -> Vec<Edit> {
         let mut edits = self.nobody();
         if let Credentials::Replace(Authorization(value)) = &self.credentials {
             edits.push(Edit::Set(AUTHORIZATION.into(), value.clone()));
         }
-        let caller = &known.caller;
         let principal = caller.principal.as_deref().and_then(|principal| {
             HeaderValue::plain(hash::text(self.key.hash(Subject::Principal, principal)))
         });
@@ -66,8 +64,7 @@ impl Exports {
             (owned::SCOPES, HeaderValue::plain(caller.scopes.join(" "))),
         ];
         let exports = exports.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
-        let fields = exports.chain(known.fields.iter().cloned());
-        edits.extend(fields.map(|(name, value)| Edit::Set(name, value)));
+        edits.extend(exports.chain(fields).map(|(name, value)| Edit::Set(name, value)));
         edits
     }
 

@@ -3,6 +3,7 @@
 
 use core::cell::{OnceCell, RefCell};
 use core::time::Duration;
+use std::rc::Rc;
 
 use mcp_core::edit::{Edit, HeaderName};
 use mcp_core::head::{Head, Single};
@@ -44,7 +45,7 @@ pub struct AuthFilter {
     /// Whether refusals are only reported.
     pub(crate) shadow: bool,
     /// Made with the first request, since its hash key is random.
-    pub(crate) verified: OnceCell<RefCell<TokenCache<Known>>>,
+    pub(crate) verified: OnceCell<RefCell<TokenCache<Rc<Known>>>>,
 }
 
 /// What the filter remembers of one exchange.
@@ -96,9 +97,8 @@ impl Filter for AuthFilter {
     ) -> Result<Identified<Ticket>, Refusal> {
         let refusal = match self.caller(head, environment) {
             Ok(Verified::Known(known)) => {
-                let edits = self.exports.of(&known);
-                *caller = known.caller;
-                return Ok(Identified::Settled(edits));
+                *caller = known.caller.clone();
+                return Ok(Identified::Settled(known.edits.clone()));
             }
             Ok(Verified::Fetch(fetch)) if !state.given_up => return Ok(Identified::Fetch(fetch)),
             Ok(Verified::Wait(topic)) if !state.given_up => return Ok(Identified::Wait(topic)),
@@ -197,7 +197,7 @@ enum Credentials<'a> {
 }
 
 enum Verified {
-    Known(Known),
+    Known(Rc<Known>),
     Fetch(Fetch<Ticket>),
     Wait(Topic),
 }
@@ -219,9 +219,9 @@ impl AuthFilter {
         environment: &mut dyn Environment,
     ) -> Result<Verified, Refusal> {
         match self.credentials(head)? {
-            Credentials::None => self.certified(head, environment).map(Verified::Known),
+            Credentials::None => self.certified(head, environment).map(known),
             Credentials::ApiKey(key) => match self.api_keys.lookup(key) {
-                Some(identity) => Ok(Verified::Known(Known::of_api_key(identity))),
+                Some(identity) => Ok(known(Known::of_api_key(identity, &self.exports))),
                 None => {
                     Err(self.challenger.invalid_token("unknown API key").because("unknown API key"))
                 }
@@ -264,7 +264,7 @@ impl AuthFilter {
             self.issuers.iter().fold(0_u64, |sum, issuer| sum.wrapping_add(issuer.generation()));
         let cache = self.cache(environment).ok_or_else(|| unavailable("no randomness"))?;
         if let Some(known) = cache.borrow_mut().get(bearer, generation, now) {
-            return Ok(Verified::Known(known.clone()));
+            return Ok(Verified::Known(Rc::clone(known)));
         }
         let route = Route::of(bearer, &self.issuers).map_err(|reject| self.rejected(reject))?;
         let (index, issuer, token) = match route {
@@ -276,11 +276,11 @@ impl AuthFilter {
         let no_keys = || unavailable(&format!("no keys of {}", issuer.name()));
         match issuer.judge(&token, now, environment) {
             Judgement::Accept(claims) => {
-                let known = Known::of_token(issuer, &claims);
+                let known = Rc::new(Known::of_token(issuer, &claims, &self.exports));
                 let weight = known.weight();
                 cache.borrow_mut().insert(
                     bearer,
-                    (known.clone(), weight),
+                    (Rc::clone(&known), weight),
                     generation,
                     now,
                     claims.expires_at(),
@@ -308,7 +308,7 @@ impl AuthFilter {
     ) -> Result<Verified, Refusal> {
         let unknown = || unavailable(&format!("no word of {} on the token", issuer.name()));
         match issuer.introspector().ok_or_else(unknown)?.judge(bearer, now) {
-            Opinion::Accept(claims) => Ok(Verified::Known(Known::of_token(issuer, &claims))),
+            Opinion::Accept(claims) => Ok(known(Known::of_token(issuer, &claims, &self.exports))),
             Opinion::Reject(reject) => Err(self.rejected(reject)),
             Opinion::Ask(fetch) => {
                 let Fetch { call, ticket, topic } = *fetch;
@@ -322,7 +322,7 @@ impl AuthFilter {
         }
     }
 
-    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Known>>> {
+    fn cache(&self, environment: &mut dyn Environment) -> Option<&RefCell<TokenCache<Rc<Known>>>> {
         if self.verified.get().is_none() {
             let mut hash_key = [0; 16];
             if !environment.randomize(&mut hash_key) {
@@ -357,6 +357,10 @@ fn fetch(index: usize, issuer: &Issuer, request: Request) -> Option<Fetch<Ticket
 
 fn keys_of(issuer: usize) -> Topic {
     Topic(u64::try_from(issuer).unwrap_or(u64::MAX))
+}
+
+fn known(known: Known) -> Verified {
+    Verified::Known(Rc::new(known))
 }
 
 fn unavailable(why: &str) -> Refusal {

@@ -21,8 +21,9 @@ impl AuthFilter {
         let mtls = self.mtls.as_ref().ok_or_else(|| nobody("no credentials"))?;
         let certificate = mtls.source().certificate(head, environment)?;
         let certificate = certificate.ok_or_else(|| nobody("no credentials"))?;
-        let caller = mtls.caller(&certificate);
-        caller.map(Known::without_token).ok_or_else(|| nobody("certificate without principal"))
+        let caller =
+            mtls.caller(&certificate).ok_or_else(|| nobody("certificate without principal"))?;
+        Ok(Known::without_token(caller, &self.exports))
     }
 
     /// A token that is bound to a certificate (RFC 8705 §3) is nobody's without it, however often
