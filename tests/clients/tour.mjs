@@ -11,7 +11,10 @@ export async function tour(client, callTool, version, steps) {
   const seen = [];
   for (const step of steps) {
     const progress = [];
-    if (step.resource !== undefined) {
+    if (step.pause_ms !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, step.pause_ms));
+      seen.push({ text: "", progress });
+    } else if (step.resource !== undefined) {
       const { contents } = await client.readResource({ uri: step.resource });
       seen.push({ text: contents[0].text, progress });
     } else if (step.prompt !== undefined) {

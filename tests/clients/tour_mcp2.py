@@ -29,6 +29,9 @@ async def sampled(_context: Any, _params: Any) -> CreateMessageResult:
 
 
 async def perform(client: Client, step: dict[str, Any]) -> dict[str, Any]:
+    if "pause_ms" in step:
+        await anyio.sleep(step["pause_ms"] / 1000)
+        return {"text": "", "progress": []}
     if "resource" in step:
         read = await client.read_resource(step["resource"])
         return {"text": read.contents[0].text, "progress": []}

@@ -133,7 +133,7 @@ def test_a_client_logs_in_and_calls(tourist: Tourist, oauth: Oauth) -> None:
 
 @pytest.mark.parametrize("tourist", [TOURISTS[0], TOURISTS[3]], ids=str)
 def test_a_client_whose_token_expires_gets_another_by_itself(tourist: Tourist, oauth: Oauth) -> None:
-    wait: Step = {"tool": "count", "arguments": {"to": 1, "pause_ms": (SHORT_SECONDS + 1) * 1000}}
+    wait: Step = {"pause_ms": (SHORT_SECONDS + 1) * 1000}
     refreshed = oauth.server.grants("refresh_token")
     with oauth.server.issuing(lifetime=SHORT_SECONDS):
         texts, asked = tourist.tour(oauth.gateway.url, [WHO, wait, WHO], Browser("alice"))
