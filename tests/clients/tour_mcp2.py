@@ -1,7 +1,7 @@
 """Tours an MCP server with the Python SDK 2.x. Usage: tour_mcp2.py URL auto|legacy|2026-07-28 STEPS
 
-STEPS is a JSON list of {"tool"|"resource"|"prompt": NAME, "arguments": {...}}. Prints what the client saw as
-one line of JSON; every tour_* program takes the same steps and prints the same shape. Questions that the
+STEPS is a JSON list of {"tool"|"resource"|"prompt": NAME, "arguments": {...}}; {"pause_ms": N}, which only this
+and tour.mjs know, waits. Prints what the client saw as one line of JSON; every tour_* program takes the same steps and prints the same shape. Questions that the
 server asks back are always answered the same way.
 """
 

@@ -60,6 +60,12 @@ impl Challenger {
             .with_header(HEADER, self.forbidden(missing))
     }
 
+    /// Whether [`Self::redirect`] ever has something to replace.
+    #[must_use]
+    pub const fn redirects(&self) -> bool {
+        self.metadata_url.is_some()
+    }
+
     /// An upstream's own `WWW-Authenticate`, with this resource's metadata URL in the place of the
     /// upstream's; all else stays as it is, byte for byte, further challenges included. `None` if
     /// there is nothing to replace, or if the field is no list of challenges or not visible ASCII:

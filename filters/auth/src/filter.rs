@@ -170,6 +170,9 @@ impl Filter for AuthFilter {
         _: &mut dyn Environment,
         _: &mut State,
     ) -> Vec<Edit> {
+        if !self.challenger.redirects() {
+            return Vec::new();
+        }
         let challenge = response.header("www-authenticate");
         let redirected = challenge.and_then(|challenge| self.challenger.redirect(&challenge));
         redirected.map(|value| Edit::Set("www-authenticate".into(), value)).into_iter().collect()

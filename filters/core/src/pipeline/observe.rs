@@ -119,10 +119,17 @@ impl<F: Filter> Pipeline<F> {
     fn begin_observing(&self, exchange: &mut Exchange<F>, response: &dyn Response) -> Vec<Edit> {
         let Interest { messages, until } =
             self.filter.interest(response, &exchange.caller, &mut exchange.state);
+        // Each look at a field is a call to the host, so nothing is asked that decides nothing.
+        if !messages && until.is_none() {
+            return Vec::new();
+        }
         let media_type = response.header("content-type").unwrap_or_default();
         let media_type = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
         let is = |other: &[u8]| media_type.trim_ascii().eq_ignore_ascii_case(other);
         let (events, json) = (is(EVENT_STREAM), is(b"application/json"));
+        if !messages && !events {
+            return Vec::new();
+        }
         let coding = response.header("content-encoding").unwrap_or_default();
         let coded = !coding.is_empty() && !coding.trim_ascii().eq_ignore_ascii_case(b"identity");
         let failed = !response.header(":status").is_some_and(|status| status.starts_with(b"2"));
