@@ -90,7 +90,8 @@ class ScriptedUpstream:
 
     def __init__(self, answer: Callable[[Exchange], None] | None = None, port: int = 0) -> None:
         self.answer = answer or _answer_empty
-        self._listener = socket.create_server(("127.0.0.1", port))
+        # Enough for every client of a test at once: the kernel drops what it cannot queue, and Envoy gives up.
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=2048)
         self._arrived = threading.Condition()
         self._exchanges: list[Exchange] = []
         self._failures: list[BaseException] = []
