@@ -1,6 +1,7 @@
 //! What a filter is to the pipeline, and what it is given.
 
 use core::fmt;
+use core::net::IpAddr;
 
 use super::observe::{Interest, Observation};
 use crate::certificate::PeerCertificate;
@@ -263,17 +264,34 @@ pub struct Plan<F> {
     pub notices: Vec<String>,
 }
 
+/// The version of shared data that is not there. Hosts compare versions only of what exists, and
+/// count them from 1, so this one never matches.
+pub const ABSENT: u32 = u32::MAX;
+
 /// What a filter may ask of the world around it.
 pub trait Environment {
     /// Seconds since 1970, or `None` on a host without a clock.
     fn now(&mut self) -> Option<u64>;
+
+    /// Milliseconds since 1970, or `None` on a host without a clock.
+    fn milliseconds(&mut self) -> Option<u64> {
+        self.now()?.checked_mul(1_000)
+    }
 
     /// Tells the operator something; never a client's words or a secret.
     fn warn(&mut self, _problem: &str) {}
 
     /// Counts one under this name. The host remembers every name, so it is made of words of the
     /// program and the configuration, never of a client's.
-    fn count(&mut self, _counter: &str) {}
+    fn count(&mut self, counter: &str) {
+        self.add(counter, 1);
+    }
+
+    /// Counts `amount` under this name, as [`Self::count`] counts one.
+    fn add(&mut self, _counter: &str, _amount: u64) {}
+
+    /// Shows `value` under this name, in place of what it showed before.
+    fn gauge(&mut self, _gauge: &str, _value: u64) {}
 
     /// Fills `bytes` from a cryptographic source; `false` if there is none.
     fn randomize(&mut self, bytes: &mut [u8]) -> bool;
@@ -291,9 +309,14 @@ pub trait Environment {
     }
 
     /// Shares `value` under `key`, unless another worker wrote there since `version`; version 0 is
-    /// any. `false` if it was not written.
+    /// any, and [`ABSENT`] shares it only if there is nothing yet. `false` if it was not written.
     fn share(&mut self, _key: &str, _value: &[u8], _version: u32) -> bool {
         false
+    }
+
+    /// The client's IP address, as far as the gateway knows it.
+    fn client_address(&mut self) -> Option<IpAddr> {
+        None
     }
 
     /// The address of the host that answered, once one did and if the gateway tells.

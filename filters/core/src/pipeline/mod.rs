@@ -21,8 +21,8 @@ mod tests;
 
 pub use chain::{Chain, ChainState, ChainTicket};
 pub use filter::{
-    Call, Caller, Capabilities, Environment, Fetch, Filter, Form, HttpAnswer, HttpCall, Identified,
-    Plan, Response, Topic,
+    ABSENT, Call, Caller, Capabilities, Environment, Fetch, Filter, Form, HttpAnswer, HttpCall,
+    Identified, Plan, Response, Topic,
 };
 pub use observe::{Interest, Observation};
 pub use report::{Outcome, Report};
