@@ -2,7 +2,9 @@
 //! use, and streams end when their token does.
 
 use mcp_core::config::ConfigError;
-use mcp_core::pipeline::{Call, Caller, Capabilities, Environment, Interest, Observation};
+use mcp_core::pipeline::{
+    Attention, Call, Caller, Capabilities, Environment, Interest, Observation,
+};
 use mcp_core::refusal::{Reason, Refusal};
 use mcp_core::rewrite::Piece;
 use mcp_core::version::Era;
@@ -87,7 +89,7 @@ impl AuthFilter {
     /// What is wanted with the answer to such a call.
     pub(crate) fn interest_in(&self, asked: &Asked, caller: &Caller) -> Interest {
         Interest {
-            messages: asked.lists.is_some(),
+            messages: asked.lists.map_or(Attention::None, |_| Attention::Judge),
             until: caller.expires_at.filter(|_| self.answers.end_streams),
         }
     }

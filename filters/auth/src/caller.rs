@@ -29,6 +29,7 @@ impl Known {
             tenant: identity.tenant.clone(),
             scopes: identity.scopes.clone(),
             expires_at: None,
+            limits: Vec::new(),
         };
         Self::without_token(caller, exports)
     }
@@ -54,6 +55,7 @@ impl Known {
             tenant: issuer.tenant(claims),
             scopes: claims.scopes().to_vec(),
             expires_at: Some(issuer.expires_at(claims)),
+            limits: issuer.limits(claims),
         };
         let edits = exports.of(&caller, issuer.fields(claims));
         Self { caller, certificate: claims.certificate().copied(), edits }
@@ -61,7 +63,7 @@ impl Known {
 
     /// Bytes that it takes on the heap.
     pub(crate) fn weight(&self) -> usize {
-        let Caller { principal, agent, tenant, scopes, expires_at: _ } = &self.caller;
+        let Caller { principal, agent, tenant, scopes, expires_at: _, limits } = &self.caller;
         let texts = [agent, tenant].into_iter().flatten().map(String::len);
         let scopes = scopes.iter().map(|scope| scope.len().saturating_add(PER_ITEM));
         let edits = self.edits.iter().map(|edit| {
@@ -72,8 +74,14 @@ impl Known {
             };
             texts.saturating_add(PER_ITEM.saturating_mul(2))
         });
+        let limits = limits.iter().map(|(name, _)| name.len().saturating_add(PER_ITEM));
         let principal = principal.as_ref().map(Vec::len);
-        texts.chain(scopes).chain(edits).chain(principal).fold(0, usize::saturating_add)
+        texts
+            .chain(scopes)
+            .chain(limits)
+            .chain(edits)
+            .chain(principal)
+            .fold(0, usize::saturating_add)
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) struct IssuerConfig {
     clock_skew: Option<Period>,
     tenant_claim: Option<String>,
     agent_claim: Option<String>,
+    limits_claim: Option<String>,
     #[serde(default)]
     claims_to_headers: Vec<Section<ClaimHeaderConfig>>,
 }
@@ -42,8 +43,12 @@ pub(crate) struct Issuer {
     introspector: Option<Introspector>,
     tenant_claim: Option<ClaimPath>,
     agent_claim: Option<ClaimPath>,
+    limits_claim: Option<ClaimPath>,
     headers: ClaimHeaders,
 }
+
+/// Limits that a token may carry.
+const MAX_LIMITS: usize = 32;
 
 /// What an issuer says of a token.
 #[derive(Debug)]
@@ -103,6 +108,7 @@ impl IssuerConfig {
             introspector,
             tenant_claim: claim("tenant_claim", self.tenant_claim)?,
             agent_claim: claim("agent_claim", self.agent_claim)?,
+            limits_claim: claim("limits_claim", self.limits_claim)?,
             headers: ClaimHeaders::new(self.claims_to_headers, api_key_header)?,
         })
     }
@@ -200,6 +206,15 @@ impl Issuer {
             Some(path) => text(claims, path),
             None => claims.actor().or(claims.client()).map(str::to_owned),
         }
+    }
+
+    /// The limits that `claims` carry: the members of an object that are whole numbers. More of them
+    /// than any quota has are no limits.
+    pub(crate) fn limits(&self, claims: &Claims) -> Vec<(String, u64)> {
+        let path = self.limits_claim.as_ref();
+        let members = path.and_then(|path| claims.get(path)).and_then(Value::as_object);
+        let limit = |(name, value): (&String, &Value)| Some((name.clone(), value.as_u64()?));
+        members.into_iter().flatten().filter_map(limit).take(MAX_LIMITS).collect()
     }
 
     /// The fields that `claims` fill upstream.

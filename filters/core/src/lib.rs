@@ -2,7 +2,8 @@
 //!
 //! `json`, `message` and `sse` read the wire; `version`, `mirror` and `agreement` hold MCP's rules;
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
-//! of an exchange; `rewrite` changes what is in an answer's body; `refusal` says no; `certificate` is
+//! of an exchange; `rewrite` changes what is in an answer's body, and `tap` reads it as it passes;
+//! `refusal` says no; `certificate` is
 //! what is known of a client's; `signature` is what a host judges; `config` turns text into checked
 //! values.
 
@@ -24,4 +25,5 @@ pub mod refusal;
 pub mod rewrite;
 pub mod signature;
 pub mod sse;
+pub mod tap;
 pub mod version;

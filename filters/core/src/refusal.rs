@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use crate::edit::HeaderValue;
 use crate::message::{Fault, ScanError};
+use crate::version::Era;
 
 /// A refusal: the reason, with what a client needs beyond it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,19 @@ pub struct Refusal {
     data: Option<serde_json::Value>,
     headers: Vec<(&'static str, HeaderValue)>,
     detail: Option<Cow<'static, str>>,
+    shape: Shape,
+}
+
+/// What a refusal looks like to the request it answers; where there is none, it is [`Self::Http`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// The reason's HTTP status. Some clients end the whole session over it.
+    #[default]
+    Http,
+    /// Status 200 and a JSON-RPC error.
+    JsonRpc,
+    /// Status 200 and the result of a tool that failed, for a model to read.
+    ToolError(Era),
 }
 
 /// A complete HTTP answer.
@@ -70,6 +84,8 @@ pub enum Reason {
     InsufficientScope,
     /// The body is JSON, but no MCP message.
     InvalidRequest,
+    /// The same call was made again and again.
+    Loop,
     /// The media type is not `application/json`.
     MediaType,
     /// `_meta` lacks a field every modern request must have.
@@ -82,8 +98,12 @@ pub enum Reason {
     Parse,
     /// The gateway's authentication names a principal longer than any real one.
     PrincipalTooLong,
+    /// A limit of the caller's is used up.
+    Quota,
     /// A modern client posted a response.
     ResponsePosted,
+    /// The answer is larger than the gateway lets it be.
+    ResultTooLarge,
     /// The session id is not one this gateway sealed for this caller, or it expired.
     SessionUnknown,
     /// More headers than any host shows.
@@ -119,6 +139,7 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         Reason::HostMissing => ("host_missing", 400, -32600, "A Host header is required"),
         Reason::InsufficientScope => ("insufficient_scope", 403, 40300, "insufficient_scope"),
         Reason::InvalidRequest => ("invalid_request", 400, -32600, "Invalid request"),
+        Reason::Loop => ("loop", 429, 42901, "The same call was made again and again"),
         Reason::MediaType => ("media_type", 415, -32600, "Content-Type must be application/json"),
         Reason::MetaMissing => ("meta_missing", 400, -32602, "Invalid params: _meta is incomplete"),
         Reason::MethodNotAllowed => ("method_not_allowed", 405, -32600, "Method not allowed"),
@@ -127,9 +148,11 @@ const fn shape(reason: Reason) -> (&'static str, u16, i32, &'static str) {
         Reason::PrincipalTooLong => {
             ("principal_too_long", 400, -32600, "The caller's name is too long")
         }
+        Reason::Quota => ("quota", 429, 42900, "Quota exceeded"),
         Reason::ResponsePosted => {
             ("response_posted", 400, -32600, "Responses are not posted in this protocol version")
         }
+        Reason::ResultTooLarge => ("result_too_large", 502, 50201, "The result is too large"),
         Reason::SessionUnknown => ("session_unknown", 404, -32600, "Session not found"),
         Reason::TooManyHeaders => ("too_many_headers", 431, -32600, "Too many headers"),
         Reason::Unauthorized => ("unauthorized", 401, 40100, "Unauthorized"),
@@ -159,6 +182,7 @@ impl Refusal {
             data: None,
             headers: Vec::new(),
             detail: None,
+            shape: Shape::Http,
         }
     }
 
@@ -191,6 +215,13 @@ impl Refusal {
         self
     }
 
+    /// The refusal in this shape.
+    #[must_use]
+    pub const fn shaped(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
     /// What only the operator learns.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
@@ -207,6 +238,14 @@ impl Refusal {
             Addressee::Request(token) => token,
             Addressee::Unknown => "null",
         };
+        headers.push(("content-type", HeaderValue::from_static("application/json")));
+        let status = match (self.shape, addressee) {
+            (Shape::ToolError(era), Addressee::Request(_)) => {
+                return Reply { status: 200, headers, body: self.tool_result(id, era) };
+            }
+            (Shape::JsonRpc, Addressee::Request(_)) => 200,
+            _ => status,
+        };
         let mut error = serde_json::Map::new();
         error.insert("code".to_owned(), code.into());
         error.insert("message".to_owned(), self.message.as_ref().into());
@@ -219,12 +258,26 @@ impl Refusal {
             Reason::Origin => format!(r#"{{"jsonrpc":"2.0","error":{error}}}"#),
             _ => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#),
         };
-        headers.push(("content-type", HeaderValue::from_static("application/json")));
         // A client that is turned away for a while learns for how long, be it by guess.
         if status == 503 && !headers.iter().any(|(name, _)| *name == RETRY_AFTER) {
             headers.push((RETRY_AFTER, HeaderValue::from_static("1")));
         }
         Reply { status, headers, body: body.into_bytes() }
+    }
+
+    /// The refusal as what a tool says (`CallToolResult`, MCP 2025-11-25 and 2026-07-28,
+    /// server/tools), in the words of its message.
+    fn tool_result(&self, id: &str, era: Era) -> Vec<u8> {
+        let mut result = serde_json::json!({
+            "content": [{"type": "text", "text": self.message.as_ref()}],
+            "isError": true,
+        });
+        if era == Era::Modern
+            && let Some(members) = result.as_object_mut()
+        {
+            members.insert("resultType".to_owned(), "complete".into());
+        }
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes()
     }
 
     /// The refusal as a log message (MCP 2025-11-25, server/utilities/logging), for a stream on
@@ -307,6 +360,43 @@ mod tests {
         let detailed = refusal.clone().because("token signature");
         assert_eq!(detailed.detail(), Some("token signature"));
         assert_eq!(detailed.reply(Addressee::Unknown), refusal.reply(Addressee::Unknown));
+    }
+
+    #[test]
+    fn a_request_is_refused_in_three_shapes_and_anything_else_by_status() {
+        let refusal = Refusal::new(Reason::Quota).with_header("retry-after", 7.into());
+        let cases = [
+            (
+                Shape::Http,
+                429,
+                r#"{"jsonrpc":"2.0","id":7,"error":{"code":42900,"message":"Quota exceeded"}}"#,
+            ),
+            (
+                Shape::JsonRpc,
+                200,
+                r#"{"jsonrpc":"2.0","id":7,"error":{"code":42900,"message":"Quota exceeded"}}"#,
+            ),
+            (
+                Shape::ToolError(Era::Legacy),
+                200,
+                r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"text":"Quota exceeded","type":"text"}],"isError":true}}"#,
+            ),
+            (
+                Shape::ToolError(Era::Modern),
+                200,
+                r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"text":"Quota exceeded","type":"text"}],"isError":true,"resultType":"complete"}}"#,
+            ),
+        ];
+        for (shape, status, body) in cases {
+            let refusal = refusal.clone().shaped(shape);
+            let reply = refusal.reply(Addressee::Request("7"));
+            assert_eq!((reply.status, &*String::from_utf8_lossy(&reply.body)), (status, body));
+            let fields = ["retry-after", "content-type"];
+            assert_eq!(reply.headers.iter().map(|(name, _)| *name).collect::<Vec<_>>(), fields);
+            assert_eq!(refusal.reply(Addressee::Unknown).status, 429);
+            let reply = refusal.reply(Addressee::Nobody);
+            assert_eq!((reply.status, reply.body), (429, Vec::new()));
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ const RESPONSE_BODY: u32 = 1;
 const CALL_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
+const GAUGE: u32 = 1;
 const REQUEST_STREAM: u32 = 0;
 const RESPONSE_STREAM: u32 = 1;
 const NOT_FOUND: u32 = 1;
@@ -130,6 +131,7 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
 }
 
 /// Writes a line to the gateway's log.
@@ -320,17 +322,31 @@ pub(crate) fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<
 
 /// Defines a counter, or finds the one of this name.
 pub(crate) fn define_counter(name: &str) -> Result<u32, Failed> {
-    let mut id = 0;
-    check(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) })
-        .map(|()| id)
+    define_metric(COUNTER, name)
 }
 
-/// Counts one.
-pub(crate) fn increment(counter: u32) -> Result<(), Failed> {
-    check(unsafe { proxy_increment_metric(counter, 1) })
+/// Defines a gauge, or finds the one of this name.
+pub(crate) fn define_gauge(name: &str) -> Result<u32, Failed> {
+    define_metric(GAUGE, name)
+}
+
+/// Adds to a counter.
+pub(crate) fn increment(counter: u32, amount: u64) -> Result<(), Failed> {
+    let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+    check(unsafe { proxy_increment_metric(counter, amount) })
+}
+
+/// Shows a value in a gauge.
+pub(crate) fn record(gauge: u32, value: u64) -> Result<(), Failed> {
+    check(unsafe { proxy_record_metric(gauge, value) })
 }
 
 // === private ===
+
+fn define_metric(kind: u32, name: &str) -> Result<u32, Failed> {
+    let mut id = 0;
+    check(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) }).map(|()| id)
+}
 
 impl Map {
     const fn number(self) -> u32 {

@@ -1,5 +1,6 @@
 //! Time, randomness, counters and the upstream's address, as the host gives them.
 
+use core::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use mcp_core::certificate::PeerCertificate;
@@ -49,12 +50,20 @@ impl Environment for HostEnvironment<'_> {
         self.clock.now()
     }
 
+    fn milliseconds(&mut self) -> Option<u64> {
+        self.clock.milliseconds().filter(|milliseconds| *milliseconds > 0)
+    }
+
     fn warn(&mut self, problem: &str) {
         abi::log(Level::Warn, problem);
     }
 
-    fn count(&mut self, counter: &str) {
-        self.telemetry.count(counter);
+    fn add(&mut self, counter: &str, amount: u64) {
+        self.telemetry.add(counter, amount);
+    }
+
+    fn gauge(&mut self, gauge: &str, value: u64) {
+        self.telemetry.show(gauge, value);
     }
 
     fn randomize(&mut self, bytes: &mut [u8]) -> bool {
@@ -71,6 +80,17 @@ impl Environment for HostEnvironment<'_> {
 
     fn share(&mut self, key: &str, value: &[u8], version: u32) -> bool {
         abi::set_shared_data(key, value, version).is_ok()
+    }
+
+    fn client_address(&mut self) -> Option<IpAddr> {
+        // Envoy's name, with a port; then nginx's.
+        let address = abi::property("source\0address").ok().flatten();
+        if let Some(address) = address.filter(|address| !address.is_empty()) {
+            let address: SocketAddr = core::str::from_utf8(&address).ok()?.parse().ok()?;
+            return Some(address.ip());
+        }
+        let address = abi::property("remote_addr").ok().flatten()?;
+        core::str::from_utf8(&address).ok()?.parse().ok()
     }
 
     fn upstream_address(&mut self) -> Option<String> {

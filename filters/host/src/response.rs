@@ -2,19 +2,35 @@
 //! ever holds it up.
 
 use mcp_core::limits::ENDING_PATIENCE;
-use mcp_core::pipeline::{Exchange, Filter};
+use mcp_core::pipeline::{Ending, Exchange, Filter};
 
 use crate::abi::{self, Failed, Level, Map};
 use crate::answer::apply;
 use crate::environment::HostResponse;
+use crate::probe::Hold;
 use crate::shell::Running;
 
-/// The head arrived.
-pub(crate) fn head<F: Filter>(running: &Running<F>, context: u32, exchange: &mut Exchange<F>) {
+/// The head arrived, and nothing else comes if `end`.
+pub(crate) fn head<F: Filter>(
+    running: &Running<F>,
+    context: u32,
+    exchange: &mut Exchange<F>,
+    end: bool,
+) {
     let mut environment = running.environment();
     let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
     if let Err(Failed(status)) = apply(Map::Response, &edits) {
         abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
+    }
+    if end {
+        running.pipeline.finish(exchange, Ending::Complete, &mut environment);
+        return;
+    }
+    if running.probe.hold == Hold::Property
+        && exchange.is_observed()
+        && abi::set_property("wasm_process_resp_body", "1").is_err()
+    {
+        abi::log(Level::Error, "the host does not show the body of an answer");
     }
     if let Some(until) = exchange.stream_until() {
         running.deadlines.set(context, until.saturating_add(ENDING_PATIENCE.as_secs()));

@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use mcp_core::pipeline::Filter;
+use mcp_core::pipeline::{Ending, Filter};
 use mcp_core::refusal::Reason;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -63,11 +63,12 @@ impl<F: Filter> HttpContext for Stream<F> {
         self.with(Request::trailers)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
         if let Some(running) = &self.running
             && let Some(exchange) = self.request.borrow_mut().exchange()
         {
-            response::head(running, self.context, exchange);
+            // APISIX reports no count, and always claims the end of the stream.
+            response::head(running, self.context, exchange, count > 0 && end_of_stream);
         }
         Action::Continue
     }
@@ -85,6 +86,11 @@ impl<F: Filter> HttpContext for Stream<F> {
 impl<F: Filter> Drop for Stream<F> {
     fn drop(&mut self) {
         if let Some(running) = &self.running {
+            if let Ok(mut request) = self.request.try_borrow_mut()
+                && let Some(exchange) = request.exchange()
+            {
+                running.pipeline.finish(exchange, Ending::Cut, &mut running.environment());
+            }
             running.watchdog.release(self.context);
             running.deadlines.release(self.context);
             running.waiting.release(self.context);

@@ -7,7 +7,7 @@ use mcp_core::limits::MAX_TOOL_LABELS;
 use mcp_core::pipeline::{Outcome, Report};
 use serde_json::json;
 
-use crate::abi::{self, Level};
+use crate::abi::{self, Failed, Level};
 
 /// The longest tool name in a label or log line, in bytes.
 const MAX_TOOL_NAME: usize = 64;
@@ -17,6 +17,7 @@ const MAX_TOOL_NAME: usize = 64;
 pub(crate) struct Telemetry {
     requests: RefCell<BTreeMap<Report, u32>>,
     named: RefCell<BTreeMap<String, u32>>,
+    gauges: RefCell<BTreeMap<String, u32>>,
     tools: RefCell<BTreeSet<String>>,
 }
 
@@ -26,12 +27,27 @@ impl Telemetry {
         if report.outcome != Outcome::Forwarded {
             abi::log(Level::Warn, &line(&report));
         }
-        increment(&self.requests, self.bounded(report), counter_name);
+        let report = self.bounded(report);
+        if let Some(counter) =
+            metric(&self.requests, &report, |report| abi::define_counter(&counter_name(report)))
+        {
+            // A host without metrics has said so by its status; nothing is lost that it could show.
+            let _ = abi::increment(counter, 1);
+        }
     }
 
-    /// Counts one under a name of the program's or the configuration's making.
-    pub(crate) fn count(&self, name: &str) {
-        increment(&self.named, name.to_owned(), String::clone);
+    /// Adds to the counter of this name, which is of the program's or the configuration's making.
+    pub(crate) fn add(&self, name: &str, amount: u64) {
+        if let Some(counter) = metric(&self.named, name, abi::define_counter) {
+            let _ = abi::increment(counter, amount);
+        }
+    }
+
+    /// Shows `value` in the gauge of this name, of the same making.
+    pub(crate) fn show(&self, name: &str, value: u64) {
+        if let Some(gauge) = metric(&self.gauges, name, abi::define_gauge) {
+            let _ = abi::record(gauge, value);
+        }
     }
 
     /// The labels of a report, with a tool that is one of at most [`MAX_TOOL_LABELS`]. Only calls
@@ -55,23 +71,21 @@ impl Telemetry {
     }
 }
 
-/// Counts one for `key`, whose counter is defined under its name when it is first needed.
-fn increment<K: Ord>(
-    counters: &RefCell<BTreeMap<K, u32>>,
-    key: K,
-    name: impl FnOnce(&K) -> String,
-) {
-    let known = counters.borrow().get(&key).copied();
-    let counter = match known {
-        Some(counter) => counter,
-        None => {
-            let Ok(counter) = abi::define_counter(&name(&key)) else { return };
-            counters.borrow_mut().insert(key, counter);
-            counter
-        }
-    };
-    // A host without metrics has said so by its status; nothing is lost that it could show.
-    let _ = abi::increment(counter);
+/// The host's number of the metric for `key`, which is defined when it is first needed.
+fn metric<Q: ToOwned + Ord + ?Sized>(
+    metrics: &RefCell<BTreeMap<Q::Owned, u32>>,
+    key: &Q,
+    define: impl FnOnce(&Q) -> Result<u32, Failed>,
+) -> Option<u32>
+where
+    Q::Owned: Ord,
+{
+    if let Some(metric) = metrics.borrow().get(key) {
+        return Some(*metric);
+    }
+    let metric = define(key).ok()?;
+    metrics.borrow_mut().insert(key.to_owned(), metric);
+    Some(metric)
 }
 
 /// `mcp_requests.era.modern.method.tools/call.tool.add.outcome.forwarded`: name and value in turn,

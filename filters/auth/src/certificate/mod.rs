@@ -75,6 +75,7 @@ impl TryFrom<MtlsConfig> for Mtls {
                 agent: config.agent,
                 scopes: config.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
                 expires_at: None,
+                limits: Vec::new(),
             },
             source: if config.xfcc_trusted { Source::Forwarded } else { Source::Connection },
         })

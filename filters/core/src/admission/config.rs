@@ -15,6 +15,7 @@ use crate::version::Version;
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
 pub struct AdmissionConfig {
     paths: Vec<String>,
+    llm_paths: Vec<String>,
     origins: Vec<String>,
     hosts: Vec<String>,
     cors: Option<Section<CorsConfig>>,
@@ -60,6 +61,8 @@ pub enum Batches {
 #[derive(Debug, Clone)]
 pub struct Admission {
     pub(super) paths: Vec<PathRule>,
+    /// Endpoints of models rather than of MCP servers.
+    pub(super) llm_paths: Vec<PathRule>,
     pub(super) origins: Vec<Origin>,
     pub(super) hosts: Vec<Host>,
     pub(super) cors: Option<Cors>,
@@ -101,6 +104,7 @@ impl TryFrom<AdmissionConfig> for Admission {
         }
         Ok(Self {
             paths: each("paths", &config.paths, PathRule::parse)?,
+            llm_paths: each("llm_paths", &config.llm_paths, PathRule::parse)?,
             origins: each("origins", &config.origins, Origin::parse)?,
             hosts: each("hosts", &config.hosts, Host::parse)?,
             cors: config.cors.map(|cors| Cors {

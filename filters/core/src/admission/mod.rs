@@ -24,6 +24,8 @@ use crate::version::{Claim, Era};
 pub(crate) enum Admitted {
     /// An MCP request.
     Mcp(Verb),
+    /// A request to a model; whether its body is JSON.
+    Llm { json: bool },
     /// Outside the configured paths: passes, stripped.
     Foreign,
     /// Answered here: a preflight.
@@ -60,7 +62,9 @@ impl Admission {
         if head.count() >= MAX_HEADERS {
             return Err(Refusal::new(Reason::TooManyHeaders));
         }
-        if !path::is_covered(&self.paths, head.first(":path").unwrap_or(b"/")) {
+        let path = head.first(":path").unwrap_or(b"/");
+        let llm = !self.llm_paths.is_empty() && path::is_covered(&self.llm_paths, path);
+        if !llm && !path::is_covered(&self.paths, path) {
             return Ok(Admitted::Foreign);
         }
         if owned::SINGLETONS.iter().any(|name| head.single(name) == Single::Repeated) {
@@ -70,6 +74,13 @@ impl Admission {
         self.check_host(head)?;
         match head.first(":method") {
             Some(b"OPTIONS") if self.cors.is_some() => Ok(Admitted::Answer(self.preflight(head))),
+            method if llm => {
+                let json = method == Some(b"POST") && is_json(head);
+                if json {
+                    self.check_body_headers(head)?
+                }
+                Ok(Admitted::Llm { json })
+            }
             Some(b"POST") => self.check_body_headers(head).map(|()| Admitted::Mcp(Verb::Post)),
             Some(b"GET") => self.check_stream(head).map(|()| Admitted::Mcp(Verb::Get)),
             Some(b"DELETE") => self.check_stream(head).map(|()| Admitted::Mcp(Verb::Delete)),
@@ -96,8 +107,7 @@ impl Admission {
     }
 
     fn check_body_headers(&self, head: &Head<'_>) -> Result<(), Refusal> {
-        let media_type = head.single("content-type").one().unwrap_or_default();
-        if !essence(media_type).eq_ignore_ascii_case(b"application/json") {
+        if !is_json(head) {
             return Err(Refusal::new(Reason::MediaType));
         }
         let encoding = head.single("content-encoding").one().unwrap_or(b"identity");
@@ -131,6 +141,11 @@ impl Admission {
 
 fn not_allowed(allow: &'static str) -> Refusal {
     Refusal::new(Reason::MethodNotAllowed).with_header("allow", HeaderValue::from_static(allow))
+}
+
+fn is_json(head: &Head<'_>) -> bool {
+    let media_type = head.single("content-type").one().unwrap_or_default();
+    essence(media_type).eq_ignore_ascii_case(b"application/json")
 }
 
 /// The type of a media type, without its parameters (RFC 9110 §8.3.1).

@@ -1,7 +1,9 @@
 //! Two filters as one: the second goes by what the first found out.
 
-use super::observe::{Interest, Observation};
-use super::{Call, Caller, Environment, Fetch, Filter, HttpAnswer, Identified, Response, Topic};
+use super::observe::{Attention, Interest, Observation};
+use super::{
+    Call, Caller, Ending, Environment, Fetch, Filter, HttpAnswer, Identified, Response, Topic,
+};
 use crate::edit::Edit;
 use crate::head::Head;
 use crate::refusal::{Refusal, Reply};
@@ -16,8 +18,8 @@ pub struct Chain<A, B>(pub A, pub B);
 pub struct ChainState<A, B> {
     first: A,
     second: B,
-    /// Which of them want to judge messages in the answer.
-    judges: (bool, bool),
+    /// How they want the messages of the answer.
+    attention: (Attention, Attention),
 }
 
 /// Whose call was answered.
@@ -122,14 +124,14 @@ impl<A: Filter, B: Filter> Filter for Chain<A, B> {
     ) -> Interest {
         let first = self.0.interest(response, caller, &mut state.first);
         let second = self.1.interest(response, caller, &mut state.second);
-        state.judges = (first.messages, second.messages);
+        state.attention = (first.messages, second.messages);
         Interest {
-            messages: first.messages || second.messages,
+            messages: first.messages.max(second.messages),
             until: first.until.into_iter().chain(second.until).min(),
         }
     }
 
-    /// The second sees what the first lets pass as it is; what the first changed, it answers for.
+    /// The second sees what the first lets pass, or what it puts in its place.
     fn observe(
         &self,
         message: Piece<'_>,
@@ -137,17 +139,47 @@ impl<A: Filter, B: Filter> Filter for Chain<A, B> {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Observation {
-        let (first, second) = state.judges;
-        if first {
+        let (first, second) = state.attention;
+        let mut ruling = Observation::Pass;
+        if first != Attention::None {
             let said = self.0.observe(message, caller, environment, &mut state.first);
-            if said != Observation::Pass {
-                return said;
+            if first == Attention::Judge {
+                ruling = said;
             }
         }
-        if second {
-            return self.1.observe(message, caller, environment, &mut state.second);
+        let message = match &ruling {
+            _ if second == Attention::None => return ruling,
+            Observation::Pass => message,
+            Observation::Replace(text) => Piece::Message(text),
+            Observation::Drop | Observation::End(_) => return ruling,
+        };
+        let said = self.1.observe(message, caller, environment, &mut state.second);
+        if second == Attention::Judge && said != Observation::Pass { said } else { ruling }
+    }
+
+    fn needs_body(&self) -> bool {
+        self.0.needs_body() || self.1.needs_body()
+    }
+
+    fn passed(&self, bytes: usize, state: &mut Self::State) {
+        let (first, second) = state.attention;
+        if first != Attention::None {
+            self.0.passed(bytes, &mut state.first);
         }
-        Observation::Pass
+        if second != Attention::None {
+            self.1.passed(bytes, &mut state.second);
+        }
+    }
+
+    fn finish(
+        &self,
+        ending: Ending,
+        caller: &Caller,
+        environment: &mut dyn Environment,
+        state: &mut Self::State,
+    ) {
+        self.0.finish(ending, caller, environment, &mut state.first);
+        self.1.finish(ending, caller, environment, &mut state.second);
     }
 }
 

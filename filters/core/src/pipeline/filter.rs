@@ -81,6 +81,11 @@ pub trait Filter {
         None
     }
 
+    /// Whether no call is judged by its headers alone, even where they are trusted.
+    fn needs_body(&self) -> bool {
+        false
+    }
+
     /// What changes in the head of the upstream's answer.
     fn respond(
         &self,
@@ -110,6 +115,28 @@ pub trait Filter {
     ) -> Observation {
         Observation::Pass
     }
+
+    /// So many bytes of an answer that is of interest arrived.
+    fn passed(&self, _bytes: usize, _state: &mut Self::State) {}
+
+    /// The exchange, which went upstream, is over. Asked once of each.
+    fn finish(
+        &self,
+        _ending: Ending,
+        _caller: &Caller,
+        _environment: &mut dyn Environment,
+        _state: &mut Self::State,
+    ) {
+    }
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All of the answer passed.
+    Complete,
+    /// The client left, the upstream broke off, or nobody watched the answer's body.
+    Cut,
 }
 
 /// What identification came to.
@@ -202,21 +229,41 @@ pub struct Caller {
     /// When the credentials stop to hold, in seconds since 1970, with the clock skew that their
     /// check allows; `None` if they do not.
     pub expires_at: Option<u64>,
+    /// Limits of its own that its credentials carry, by name.
+    pub limits: Vec<(String, u64)>,
 }
 
-/// One MCP call, from its body or, where the route trusts them, its headers.
+/// Whose protocol a request speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    /// A model's API.
+    Llm,
+    /// MCP.
+    Mcp,
+}
+
+/// The method of all requests to a model, as rules and limits name it.
+pub const LLM_METHOD: &str = "llm";
+
+/// One MCP call, from its body or, where the route trusts them, its headers; or a request to a
+/// model.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
+    /// Whose protocol it speaks.
+    pub traffic: Traffic,
     /// How it is to be read.
     pub era: Era,
-    /// The JSON-RPC method; absent on GET, DELETE, responses and batches.
+    /// The JSON-RPC method; absent on GET, DELETE, responses and batches. [`LLM_METHOD`] of a
+    /// request to a model.
     pub method: Option<&'a str>,
-    /// Tool, prompt, resource or task it is about.
+    /// Tool, prompt, resource, task or model it is about.
     pub name: Option<&'a str>,
     /// The message, if the body was read and holds a single one.
     pub message: Option<&'a Message<'a>>,
     /// The messages, if the body is a batch.
     pub batch: &'a [Message<'a>],
+    /// The body, if it was read.
+    pub body: Option<&'a [u8]>,
 }
 
 /// The head of an upstream's answer. It is asked by name, since APISIX lists a response's fields

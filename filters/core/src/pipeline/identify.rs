@@ -1,7 +1,7 @@
 //! The stage that may have to wait: who calls, by what the filters know or are told by others.
 
 use super::filter::{Environment, Fetch, Filter, HttpAnswer, Identified};
-use super::{Caller, Exchange, Next, Phase, Pipeline, Step};
+use super::{Asked, Caller, Exchange, Next, Phase, Pipeline, Step, llm};
 use crate::admission::Verb;
 use crate::head::Head;
 use crate::mirror::Mirror;
@@ -26,8 +26,8 @@ impl<F: Filter> Pipeline<F> {
         environment: &mut dyn Environment,
     ) -> Step<F::Ticket> {
         match core::mem::replace(&mut exchange.phase, Phase::Finished) {
-            Phase::AwaitingAnswer { verb, has_body } => {
-                self.identify(exchange, head, verb, has_body, environment)
+            Phase::AwaitingAnswer { asked, has_body } => {
+                self.identify(exchange, head, asked, has_body, environment)
             }
             settled => {
                 exchange.phase = settled;
@@ -45,7 +45,7 @@ impl<F: Filter> Pipeline<F> {
         &self,
         exchange: &mut Exchange<F>,
         head: &Head<'_>,
-        verb: Verb,
+        asked: Asked,
         has_body: bool,
         environment: &mut dyn Environment,
     ) -> Step<F::Ticket> {
@@ -74,18 +74,26 @@ impl<F: Filter> Pipeline<F> {
             Ok(Identified::Settled(edits)) => (edits, None),
             Ok(Identified::Fetch(fetch)) => {
                 exchange.fetches = exchange.fetches.saturating_sub(1);
-                exchange.phase = Phase::AwaitingAnswer { verb, has_body };
+                exchange.phase = Phase::AwaitingAnswer { asked, has_body };
                 return Step { edits: Vec::new(), next: Next::Fetch(fetch), report: None };
             }
             Ok(Identified::Wait(topic)) => {
                 exchange.waits = exchange.waits.saturating_sub(1);
-                exchange.phase = Phase::AwaitingAnswer { verb, has_body };
+                exchange.phase = Phase::AwaitingAnswer { asked, has_body };
                 return Step { edits: Vec::new(), next: Next::Wait(topic), report: None };
             }
-            Err(refusal) if verb == Verb::Post && refusal.reason.waits_for_id() => {
+            Err(refusal) if asked == Asked::Mcp(Verb::Post) && refusal.reason.waits_for_id() => {
                 (Vec::new(), Some(refusal))
             }
             Err(refusal) => return self.refuse_unread(exchange, &refusal),
+        };
+        let Asked::Mcp(verb) = asked else {
+            let model = llm::model_in_path(head);
+            if has_body {
+                exchange.phase = Phase::AwaitingPrompt { model };
+                return Step { edits, next: Next::ReadBody, report: None };
+            }
+            return self.prompt(exchange, model, None, environment).after(edits);
         };
         let mirror = Mirror::of(head);
         if refused.is_none()

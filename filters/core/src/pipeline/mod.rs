@@ -14,6 +14,7 @@
 mod chain;
 mod filter;
 mod identify;
+mod llm;
 mod observe;
 mod report;
 #[cfg(test)]
@@ -21,10 +22,10 @@ mod tests;
 
 pub use chain::{Chain, ChainState, ChainTicket};
 pub use filter::{
-    ABSENT, Call, Caller, Capabilities, Environment, Fetch, Filter, Form, HttpAnswer, HttpCall,
-    Identified, Plan, Response, Topic,
+    ABSENT, Call, Caller, Capabilities, Ending, Environment, Fetch, Filter, Form, HttpAnswer,
+    HttpCall, Identified, LLM_METHOD, Plan, Response, Topic, Traffic,
 };
-pub use observe::{Interest, Observation};
+pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
@@ -64,13 +65,24 @@ pub struct Exchange<F: Filter> {
 #[derive(Debug)]
 enum Phase {
     /// The answer to a call decides who calls.
-    AwaitingAnswer { verb: Verb, has_body: bool },
+    AwaitingAnswer { asked: Asked, has_body: bool },
     /// The body decides; what the head was refused for is said once the body named the request.
     AwaitingBody { mirror: Mirror, refused: Option<Refusal> },
+    /// The body of a request to a model decides; `model` is that of its path, if that names one.
+    AwaitingPrompt { model: Option<String> },
     /// An MCP request went upstream.
     Forwarded,
     /// Not MCP, or answered here: nothing more to do.
     Finished,
+}
+
+/// What was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// A request to a model.
+    Llm,
+    /// An MCP request.
+    Mcp(Verb),
 }
 
 /// What the host is to do with the request.
@@ -146,7 +158,10 @@ impl<F: Filter> Pipeline<F> {
                 Step { edits: Vec::new(), next: Next::Reply(reply), report: None }
             }
             Ok(Admitted::Mcp(verb)) => {
-                self.identify(&mut exchange, head, verb, has_body, environment)
+                self.identify(&mut exchange, head, Asked::Mcp(verb), has_body, environment)
+            }
+            Ok(Admitted::Llm { json }) => {
+                self.identify(&mut exchange, head, Asked::Llm, has_body && json, environment)
             }
         };
         (exchange, step.after(edits))
@@ -161,6 +176,9 @@ impl<F: Filter> Pipeline<F> {
     ) -> Step<F::Ticket> {
         let (mirror, refused) = match core::mem::replace(&mut exchange.phase, Phase::Finished) {
             Phase::AwaitingBody { mirror, refused } => (mirror, refused),
+            Phase::AwaitingPrompt { model } => {
+                return self.prompt(exchange, model, Some(body), environment);
+            }
             settled => {
                 exchange.phase = settled;
                 return Step { edits: Vec::new(), next: Next::Forward, report: None };
@@ -185,7 +203,7 @@ impl<F: Filter> Pipeline<F> {
                 }
                 Ok(()) => {
                     let batch = messages.as_slice();
-                    (Call { batch, ..unread(Era::Legacy) }, batch)
+                    (Call { batch, body: Some(body), ..unread(Era::Legacy) }, batch)
                 }
             },
             Ok(Body::Single(message)) => {
@@ -194,7 +212,8 @@ impl<F: Filter> Pipeline<F> {
                     method: message.method.as_deref(),
                     name: agreement::subject(message),
                     message: Some(message),
-                    batch: &[],
+                    body: Some(body),
+                    ..unread(Era::Legacy)
                 };
                 (call, core::slice::from_ref(message))
             }
@@ -226,7 +245,7 @@ impl<F: Filter> Pipeline<F> {
         if verb != Verb::Post {
             return Some(unread(Era::Legacy));
         }
-        if mirror.is_repeated() {
+        if mirror.is_repeated() || self.filter.needs_body() {
             return None;
         }
         let Claim::Known(version) = mirror.claim() else { return None };
@@ -297,7 +316,15 @@ impl<F: Filter> Pipeline<F> {
 
 /// A call about which nothing is known but its era.
 const fn unread(era: Era) -> Call<'static> {
-    Call { era, method: None, name: None, message: None, batch: &[] }
+    Call {
+        traffic: Traffic::Mcp,
+        era,
+        method: None,
+        name: None,
+        message: None,
+        batch: &[],
+        body: None,
+    }
 }
 
 fn addressee<'a>(message: &Message<'a>) -> Addressee<'a> {

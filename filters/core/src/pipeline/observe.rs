@@ -1,4 +1,5 @@
-//! The last stages: what changes in the head of an upstream's answer, and what passes in its body.
+//! The last stages: what changes in the head of an upstream's answer, what passes in its body, and
+//! the end.
 //!
 //! A body is observed only where a filter asked for it as the head passed; all others pass
 //! without a look. Nothing is ever paused: what is incomplete is held in the observer.
@@ -6,20 +7,34 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Call, Environment, Exchange, Filter, Phase, Pipeline, Response};
+use super::{Call, Ending, Environment, Exchange, Filter, Phase, Pipeline, Response};
 use crate::edit::{Edit, HeaderValue};
 use crate::limits::MAX_STREAM_EVENT;
 use crate::message::{Kind, Message};
 use crate::refusal::{Addressee, Reason, Refusal};
 use crate::rewrite::{Rewriter, Ruling};
+use crate::tap::Tap;
 
 /// What a filter wants with an answer's body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// It is to judge each message.
-    pub messages: bool,
+    /// How it wants the messages.
+    pub messages: Attention,
     /// If it is an event stream, it ends at this time, in seconds since 1970.
     pub until: Option<u64>,
+}
+
+/// How a filter wants the messages of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attention {
+    /// Not at all.
+    #[default]
+    None,
+    /// It is told of each, and of the bytes, while they pass at once and unchanged; what it says to
+    /// a message changes nothing.
+    Listen,
+    /// It decides of each, so an event or document passes once it is whole.
+    Judge,
 }
 
 /// What a filter says to a message in an answer.
@@ -38,8 +53,12 @@ pub enum Observation {
 /// Observes the body of one answer.
 #[derive(Debug)]
 pub(super) struct Observer {
-    rewriter: Rewriter,
+    /// Where the body is judged, or may be ended.
+    rewriter: Option<Rewriter>,
+    /// Where the filters listen.
+    tap: Option<Tap>,
     until: Option<u64>,
+    attention: Attention,
 }
 
 /// What no longer describes a body that may be changed on its way.
@@ -63,7 +82,13 @@ impl<F: Filter> Exchange<F> {
     /// Whether the answer, an event stream, was ended before its time: all that is left is for the
     /// host to close it.
     pub fn has_ended(&self) -> bool {
-        self.observer.as_ref().is_some_and(|observer| observer.rewriter.has_ended())
+        self.observer.as_ref().is_some_and(Observer::has_ended)
+    }
+}
+
+impl Observer {
+    fn has_ended(&self) -> bool {
+        self.rewriter.as_ref().is_some_and(Rewriter::has_ended)
     }
 }
 
@@ -96,8 +121,49 @@ impl<F: Filter> Pipeline<F> {
         end: bool,
         environment: &mut dyn Environment,
     ) -> Option<Vec<u8>> {
+        let changed = self.pass(exchange, chunk, end, environment);
+        if end {
+            self.finish(exchange, Ending::Complete, environment);
+        }
+        changed
+    }
+
+    /// The exchange is over, or its context gone. What never went upstream is nobody's affair, and
+    /// so is what is finished already.
+    pub fn finish(
+        &self,
+        exchange: &mut Exchange<F>,
+        ending: Ending,
+        environment: &mut dyn Environment,
+    ) {
+        if !matches!(exchange.phase, Phase::Forwarded) {
+            return;
+        }
+        exchange.phase = Phase::Finished;
+        let ending = if exchange.has_ended() { Ending::Cut } else { ending };
+        self.filter.finish(ending, &exchange.caller, environment, &mut exchange.state);
+    }
+
+    fn pass(
+        &self,
+        exchange: &mut Exchange<F>,
+        chunk: &[u8],
+        end: bool,
+        environment: &mut dyn Environment,
+    ) -> Option<Vec<u8>> {
         let Exchange { observer, caller, state, requests, .. } = exchange;
-        let Observer { rewriter, until } = observer.as_mut()?;
+        let observer = observer.as_mut()?;
+        let ended = observer.has_ended();
+        let Observer { rewriter, tap, until, attention } = observer;
+        if *attention != Attention::None && !ended {
+            self.filter.passed(chunk.len(), state);
+        }
+        if let Some(tap) = tap.as_mut().filter(|_| !ended) {
+            tap.push(chunk, end, |piece| {
+                self.filter.observe(piece, caller, environment, state);
+            });
+        }
+        let rewriter = rewriter.as_mut()?;
         let now = until.and_then(|_| environment.now());
         let expired = until.zip(now).is_some_and(|(until, now)| now >= until);
         let out = if expired && !rewriter.has_ended() {
@@ -120,32 +186,42 @@ impl<F: Filter> Pipeline<F> {
         let Interest { messages, until } =
             self.filter.interest(response, &exchange.caller, &mut exchange.state);
         // Each look at a field is a call to the host, so nothing is asked that decides nothing.
-        if !messages && until.is_none() {
+        if messages == Attention::None && until.is_none() {
             return Vec::new();
         }
         let media_type = response.header("content-type").unwrap_or_default();
         let media_type = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
         let is = |other: &[u8]| media_type.trim_ascii().eq_ignore_ascii_case(other);
         let (events, json) = (is(EVENT_STREAM), is(b"application/json"));
-        if !messages && !events {
+        let until = until.filter(|_| events);
+        if messages == Attention::None && until.is_none() {
             return Vec::new();
         }
         let coding = response.header("content-encoding").unwrap_or_default();
         let coded = !coding.is_empty() && !coding.trim_ascii().eq_ignore_ascii_case(b"identity");
-        let failed = !response.header(":status").is_some_and(|status| status.starts_with(b"2"));
-        let limit = if coded { 0 } else { MAX_STREAM_EVENT };
-        let rewriter = match (messages, events) {
-            (true, true) => Rewriter::events(limit, true),
-            // What a failing upstream says is no list, unless it is written like one.
-            (true, false) if json || !failed => Rewriter::document(limit, json),
-            (false, true) if until.is_some() => Rewriter::events(limit, false),
-            _ => return Vec::new(),
+        // What a failing upstream says is no list, unless it is written like one.
+        let judged = messages == Attention::Judge && (events || json || is_successful(response));
+        let tap = match (events, json) {
+            _ if judged || messages == Attention::None => None,
+            _ if coded => Some(Tap::unreadable()),
+            (true, _) => Some(Tap::events(MAX_STREAM_EVENT)),
+            (false, true) => Some(Tap::document(MAX_STREAM_EVENT)),
+            (false, false) => Some(Tap::bytes()),
         };
-        let until = until.filter(|_| events);
-        exchange.observer = Some(Observer { rewriter, until });
+        let limit = if coded { 0 } else { MAX_STREAM_EVENT };
+        let rewriter = match events {
+            _ if !judged && until.is_none() => None,
+            true => Some(Rewriter::events(limit, judged)),
+            false => Some(Rewriter::document(limit, json)),
+        };
+        let changes = rewriter.is_some();
+        exchange.observer = Some(Observer { rewriter, tap, until, attention: messages });
+        if !changes {
+            return Vec::new();
+        }
         let mut edits: Vec<_> =
             BODY_FIELDS.iter().map(|name| Edit::Remove(name.to_vec())).collect();
-        if messages && coded {
+        if judged && coded {
             // What goes on is ours, and plain.
             edits.push(Edit::Remove(b"content-encoding".to_vec()));
             if !events {
@@ -155,6 +231,10 @@ impl<F: Filter> Pipeline<F> {
         }
         edits
     }
+}
+
+fn is_successful(response: &dyn Response) -> bool {
+    response.header(":status").is_some_and(|status| status.starts_with(b"2"))
 }
 
 /// The error as each of the exchange's requests gets it. Where nobody asked, as on a stream that

@@ -58,10 +58,11 @@ impl Report {
 }
 
 /// The methods of all revisions: what is not among them is a client's invention and no label.
-const METHODS: [&str; 35] = [
+const METHODS: [&str; 36] = [
     "completion/complete",
     "elicitation/create",
     "initialize",
+    "llm",
     "logging/setLevel",
     "notifications/cancelled",
     "notifications/elicitation/complete",

@@ -851,3 +851,29 @@ fn reports_hold_no_label_that_a_client_can_invent() {
     let report = step.report.expect("a report");
     assert_eq!((report.era, report.tool.as_deref()), (Era::Modern, Some("get_weather")));
 }
+
+#[test]
+fn a_request_to_a_model_is_judged_by_its_model() {
+    let pipeline = plain(r#"{"llm_paths":["/v1/*","/v1beta/*"],"paths":["/mcp"]}"#);
+    let chat = with(POST, &[(":path", "/v1/chat/completions")]);
+    let gemini = with(POST, &[(":path", "/v1beta/models/gemini-x:generateContent?alt=sse")]);
+    let text = [(":method", "POST"), (":path", "/v1/audio"), ("content-type", "audio/wav")];
+    let cases: [(&[Field<'_>], &str, &str); 6] = [
+        (&chat, r#"{"model":"gpt-x","n":1}"#, "authorize modern llm gpt-x head"),
+        (&chat, r#"{"model":7}"#, "authorize modern llm - head"),
+        (&chat, "no JSON", "authorize modern llm - head"),
+        (&gemini, r#"{"model":"other"}"#, "authorize modern llm gemini-x head"),
+        (&text, "", "authorize modern llm - head"),
+        (&[(":method", "GET"), (":path", "/v1/models")], "", "authorize modern llm - head"),
+    ];
+    for (fields, body, expected) in cases {
+        let (exchange, step) =
+            if body.is_empty() { pipeline.head(fields) } else { pipeline.post(fields, body) };
+        assert_eq!(step.next, Next::Forward, "{body}");
+        assert_eq!(exchange.state, ["identify", expected], "{body}");
+        assert_eq!(step.report.map(|report| report.method), Some("llm"));
+    }
+    let (_, step) = pipeline.post(&chat, r#"{"model":"cheap","model":"dear"}"#);
+    let Next::Reply(reply) = step.next else { panic!("{:?}", step.next) };
+    assert_eq!(reply.status, 400);
+}

@@ -124,12 +124,13 @@ impl Filter for Part {
 
     fn observe(
         &self,
-        _: Piece<'_>,
+        message: Piece<'_>,
         _: &Caller,
         _: &mut dyn Environment,
         _: &mut bool,
     ) -> Observation {
-        self.say("observe");
+        let changed = if message == Piece::Message(b"{}") { " {}" } else { "" };
+        self.say(&format!("observe{changed}"));
         self.observation.clone().unwrap_or(Observation::Pass)
     }
 }
@@ -239,17 +240,21 @@ fn both_learn_that_no_answer_comes() {
 
 #[test]
 fn messages_are_judged_by_those_who_asked_for_them_and_the_first_word_counts() {
-    let wants = Interest { messages: true, until: None };
+    use Attention::{Judge, Listen, None as Not};
+    let replaced = || Some(Observation::Replace(b"{}".to_vec()));
     let cases = [
-        (true, true, None, vec!["first observe", "second observe"]),
-        (true, true, Some(Observation::Drop), vec!["first observe"]),
-        (false, true, Some(Observation::Drop), vec!["second observe"]),
-        (true, false, None, vec!["first observe"]),
-        (false, false, None, vec![]),
+        (Judge, Judge, None, vec!["first observe", "second observe"]),
+        (Judge, Judge, replaced(), vec!["first observe", "second observe {}"]),
+        (Judge, Listen, replaced(), vec!["first observe", "second observe {}"]),
+        (Listen, Judge, replaced(), vec!["first observe", "second observe"]),
+        (Judge, Judge, Some(Observation::Drop), vec!["first observe"]),
+        (Not, Judge, Some(Observation::Drop), vec!["second observe"]),
+        (Judge, Not, None, vec!["first observe"]),
+        (Not, Not, None, vec![]),
     ];
     for (one, two, observation, expected) in cases {
         let (first, second, log) = parts();
-        let interest = |wanted| if wanted { wants } else { Interest::default() };
+        let interest = |messages| Interest { messages, until: None };
         let first = Part { interest: interest(one), observation, ..first };
         let pipeline = pipeline(first, Part { interest: interest(two), ..second });
         let (mut exchange, _) = begin(&pipeline);
@@ -257,14 +262,14 @@ fn messages_are_judged_by_those_who_asked_for_them_and_the_first_word_counts() {
         pipeline.response_head(&mut exchange, &JsonAnswer, &mut World);
         log.borrow_mut().clear();
         pipeline.response_body(&mut exchange, br#"{"id":1}"#, true, &mut World);
-        assert_eq!(*log.borrow(), expected, "{one} {two}");
+        assert_eq!(*log.borrow(), expected, "{one:?} {two:?}");
     }
 }
 
 #[test]
 fn the_earlier_end_of_a_stream_counts_and_both_own_their_fields() {
     let (first, second, _) = parts();
-    let until = |until| Interest { messages: false, until };
+    let until = |until| Interest { messages: Attention::None, until };
     let chain = Chain(
         Part { interest: until(Some(7)), ..first },
         Part { interest: until(Some(5)), ..second },

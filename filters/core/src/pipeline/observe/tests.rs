@@ -12,12 +12,12 @@ use crate::head::Head;
 use crate::pipeline::{Caller, Identified, Next};
 use crate::rewrite::Piece;
 
-/// A filter that is interested, and makes of a message what it says.
+/// A filter that is interested, and makes of a message what it says. It writes down what it hears.
 #[derive(Debug)]
 struct Judge(Interest);
 
 impl Filter for Judge {
-    type State = ();
+    type State = Vec<String>;
     type Ticket = Infallible;
 
     fn identify(
@@ -25,7 +25,7 @@ impl Filter for Judge {
         _: &Head<'_>,
         _: &mut Caller,
         _: &mut dyn Environment,
-        (): &mut (),
+        _: &mut Self::State,
     ) -> Result<Identified<Infallible>, Refusal> {
         Ok(Identified::Settled(Vec::new()))
     }
@@ -35,7 +35,7 @@ impl Filter for Judge {
         _: &Call<'_>,
         _: &Caller,
         _: &mut dyn Environment,
-        (): &mut (),
+        _: &mut Self::State,
     ) -> Result<Vec<Edit>, Refusal> {
         Ok(Vec::new())
     }
@@ -45,12 +45,12 @@ impl Filter for Judge {
         _: &dyn Response,
         _: &Caller,
         _: &mut dyn Environment,
-        (): &mut (),
+        _: &mut Self::State,
     ) -> Vec<Edit> {
         Vec::new()
     }
 
-    fn interest(&self, _: &dyn Response, _: &Caller, (): &mut ()) -> Interest {
+    fn interest(&self, _: &dyn Response, _: &Caller, _: &mut Self::State) -> Interest {
         self.0
     }
 
@@ -59,8 +59,13 @@ impl Filter for Judge {
         message: Piece<'_>,
         _: &Caller,
         _: &mut dyn Environment,
-        (): &mut (),
+        heard: &mut Self::State,
     ) -> Observation {
+        heard.push(match message {
+            Piece::Message(text) => String::from_utf8_lossy(text).into_owned(),
+            Piece::Other(_) => "other".to_owned(),
+            Piece::Unreadable => "unreadable".to_owned(),
+        });
         match message {
             Piece::Message(b"replace") => Observation::Replace(b"replaced".to_vec()),
             Piece::Message(b"drop") => Observation::Drop,
@@ -69,6 +74,14 @@ impl Filter for Judge {
             }
             Piece::Message(_) | Piece::Other(_) => Observation::Pass,
         }
+    }
+
+    fn passed(&self, bytes: usize, heard: &mut Self::State) {
+        heard.push(format!("{bytes} bytes"));
+    }
+
+    fn finish(&self, ending: Ending, _: &Caller, _: &mut dyn Environment, heard: &mut Self::State) {
+        heard.push(format!("{ending:?}"));
     }
 }
 
@@ -98,8 +111,9 @@ impl Response for Answer<'_> {
     }
 }
 
-const MESSAGES: Interest = Interest { messages: true, until: None };
-const UNTIL_100: Interest = Interest { messages: false, until: Some(100) };
+const MESSAGES: Interest = Interest { messages: Attention::Judge, until: None };
+const LISTEN: Interest = Interest { messages: Attention::Listen, until: None };
+const UNTIL_100: Interest = Interest { messages: Attention::None, until: Some(100) };
 const EVENTS: &[(&str, &str)] =
     &[(":status", "200"), ("content-type", "Text/Event-Stream; charset=utf-8")];
 const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json")];
@@ -152,7 +166,8 @@ fn only_what_is_of_interest_is_observed() {
     assert_eq!(answered(Interest::default(), CALL, EVENTS, &["data: drop\n\n"]), nothing);
     assert_eq!(answered(UNTIL_100, CALL, JSON, &["drop"]), nothing);
     let html = [(":status", "502"), ("content-type", "text/html")];
-    assert_eq!(answered(MESSAGES, CALL, &html, &["<html>"]), nothing);
+    let unchanged = (Vec::new(), Some("<html>".to_owned()));
+    assert_eq!(answered(MESSAGES, CALL, &html, &["<html>"]), unchanged);
     let (edits, body) = answered(MESSAGES, CALL, EVENTS, &["data: re", "place\n\ndata: x\n\n"]);
     assert_eq!(body.as_deref(), Some("data: replaced\n\ndata: x\n\n"));
     for gone in ["content-length", "etag", "content-md5", "digest", "content-digest"] {
@@ -217,7 +232,11 @@ fn a_coded_body_is_withheld_and_described_as_what_takes_its_place() {
 fn a_stream_ends_with_the_first_bytes_after_its_time() {
     for (interest, request, says) in [
         (UNTIL_100, CALL, r#"{"jsonrpc":"2.0","id":"a\u0062","error":{"code":40100,"#),
-        (Interest { messages: true, ..UNTIL_100 }, CALL, r#""message":"The token expired"}}"#),
+        (
+            Interest { messages: Attention::Judge, ..UNTIL_100 },
+            CALL,
+            r#""message":"The token expired"}}"#,
+        ),
         (
             UNTIL_100,
             b"",
@@ -246,7 +265,7 @@ fn a_stream_ends_with_the_first_bytes_after_its_time() {
 
 #[test]
 fn only_streams_have_a_time_to_end() {
-    let both = Interest { messages: true, ..UNTIL_100 };
+    let both = Interest { messages: Attention::Judge, ..UNTIL_100 };
     let (pipeline, mut exchange) = forwarded(both, CALL);
     pipeline.response_head(&mut exchange, &Answer(JSON), &mut World(0));
     assert_eq!(exchange.stream_until(), None);
@@ -266,4 +285,54 @@ fn a_coded_stream_ends_without_a_word() {
     let out = pipeline.response_body(&mut exchange, b"\x80", false, &mut World(100));
     assert_eq!(out.as_deref(), Some(&b""[..]));
     assert!(exchange.has_ended());
+}
+
+#[test]
+fn who_only_listens_changes_nothing_and_holds_nothing_up() {
+    let coded =
+        [(":status", "200"), ("content-type", "text/event-stream"), ("content-encoding", "br")];
+    let other = [(":status", "200"), ("content-type", "application/octet-stream")];
+    let late = Interest { until: Some(100), ..LISTEN };
+    type Case<'a> = (Interest, &'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
+    let cases: [Case<'_>; 6] = [
+        (
+            LISTEN,
+            EVENTS,
+            &["data: dr", "op\n\ndata: x"],
+            &["8 bytes", "11 bytes", "drop", "Complete"],
+        ),
+        (LISTEN, JSON, &["re", "place"], &["2 bytes", "5 bytes", "replace", "Complete"]),
+        (LISTEN, &coded, &["?", "?"], &["1 bytes", "unreadable", "1 bytes", "Complete"]),
+        (LISTEN, &other, &["?"], &["1 bytes", "Complete"]),
+        (late, EVENTS, &["data: end\n\n", ""], &["11 bytes", "end", "0 bytes", "Complete"]),
+        (late, &coded, &["data: x\n\n", ""], &["9 bytes", "unreadable", "0 bytes", "Complete"]),
+    ];
+    for (interest, head, chunks, expected) in cases {
+        let (edits, body) = answered(interest, CALL, head, chunks);
+        assert_eq!(body.as_deref(), Some(&*chunks.concat()), "{chunks:?}");
+        assert_eq!(edits.is_empty(), interest == LISTEN, "{chunks:?}");
+        let (pipeline, mut exchange) = forwarded(interest, CALL);
+        pipeline.response_head(&mut exchange, &Answer(head), &mut World(0));
+        for (at, chunk) in chunks.iter().enumerate() {
+            let end = at.saturating_add(1) == chunks.len();
+            let changed =
+                pipeline.response_body(&mut exchange, chunk.as_bytes(), end, &mut World(0));
+            assert!(interest != LISTEN || changed.is_none());
+        }
+        assert_eq!(exchange.state, expected, "{chunks:?}");
+    }
+}
+
+#[test]
+fn an_exchange_is_finished_once() {
+    let (pipeline, mut exchange) = forwarded(LISTEN, CALL);
+    pipeline.finish(&mut exchange, Ending::Cut, &mut World(0));
+    pipeline.finish(&mut exchange, Ending::Complete, &mut World(0));
+    assert_eq!(exchange.state, ["Cut"]);
+
+    // One that was ended here did not come to its end.
+    let (pipeline, mut exchange) = forwarded(MESSAGES, CALL);
+    pipeline.response_head(&mut exchange, &Answer(EVENTS), &mut World(0));
+    pipeline.response_body(&mut exchange, b"data: end\n\ndata: x\n\n", true, &mut World(0));
+    assert_eq!(exchange.state, ["20 bytes", "end", "Cut"]);
 }
