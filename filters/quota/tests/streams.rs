@@ -187,8 +187,11 @@ fn what_was_told_before_a_stream_broke_off_is_exact() {
     let cases = [
         // Behind the second text delta: input and cache from the start, the rest as it was seen.
         ("anthropic.sse", 10, [1531, 9000, tokens("I will look."), tokens("Is it raining there?")]),
+        // Behind the start of a call, whose arguments are still to come.
+        ("anthropic.sse", 12, [1531, 9000, tokens("I will look."), tokens("Is it raining there?")]),
         // All told so far, and nothing since.
         ("openai-chat-running-usage.sse", 2, [40, 0, 1, 0]),
+        ("gemini.sse", 1, [388, 512, 0, 30]),
         ("gemini.sse", 2, [388, 512, 1, 30]),
         ("openai-chat.sse", 2, [PROMPT, 0, tokens("The tide"), 0]),
         (

@@ -97,6 +97,13 @@ mod tests {
         assert!(blocks.abs_diff(whole) * 50 <= whole, "{blocks} in blocks, {whole} as a whole");
     }
 
+    #[test]
+    fn a_block_ends_before_a_word() {
+        let mut estimate = Estimate::default();
+        estimate.push(&"counters forget ".repeat(20));
+        assert!(estimate.block.starts_with(' '), "{}", estimate.block);
+    }
+
     proptest! {
         #[test]
         fn cuts_do_not_matter(

@@ -128,8 +128,7 @@ impl Completion {
 }
 
 /// Types of the events after which nothing is written.
-const STOPS: [&str; 4] =
-    ["message_stop", "response.completed", "response.failed", "response.incomplete"];
+const STOPS: [&str; 3] = ["response.completed", "response.failed", "response.incomplete"];
 
 // === impl Chunk ===
 

@@ -31,7 +31,9 @@ fn posted_responses() {
     let blocks = r#"{"jsonrpc":"2.0","id":1,"result":{"role":"assistant","content":[{"type":"text","text":"It rains."},{"type":"tool_use","id":"1","name":"x","input":{"a":1}},{"type":"image","data":"QUJD"}]}}"#;
     let elicited = r#"{"jsonrpc":"2.0","id":1,"result":{"content":{"type":"text","text":"a form"},"action":"accept"}}"#;
     let batch = format!("[{sample},{elicited}]");
-    let table: [(&str, &[&str]); 8] = [
+    let cut_off = format!("[{sample},");
+    let table: [(&str, &[&str]); 9] = [
+        (&cut_off, &[]),
         (sample, &["It rains."]),
         (blocks, &["It rains.", r#"{"a":1}"#]),
         (elicited, &[r#"{"type":"text","text":"a form"}"#]),

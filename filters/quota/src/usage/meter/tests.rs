@@ -255,6 +255,35 @@ fn no_sum_overflows() {
     }
 }
 
+#[test]
+fn text_behind_a_report_is_estimated() {
+    let report = r#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5}}"#;
+    let text = r#"{"choices":[{"delta":{"content":"one more thing"}}]}"#;
+    let measured = measure(LLM, &[report, text]);
+    let expect = Usage { input: 10, output: tokens("one more thing") + 5, ..Usage::default() };
+    assert_eq!((measured.usage, measured.provenance), (expect, Estimated));
+}
+
+#[test]
+fn an_answer_that_failed_before_any_text_is_not_exact() {
+    let start =
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":9,"output_tokens":1}}}"#;
+    let measured = measure(LLM, &[start, r#"{"type":"error","error":{"type":"api_error"}}"#]);
+    let expect = Usage { input: 9, ..Usage::default() };
+    assert_eq!((measured.usage, measured.provenance), (expect, Estimated));
+}
+
+#[test]
+fn thoughts_are_told_from_text_wherever_that_is_said() {
+    for part in [r#"{"text":"Hm.","thought":true}"#, r#"{"thought":true,"text":"Hm."}"#] {
+        let document = format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{part},{{"text":"Yes, it is."}}]}}}}]}}"#
+        );
+        let usage = measure(LLM, &[&document]).usage;
+        assert_eq!((usage.reasoning, usage.output), (tokens("Hm."), tokens("Yes, it is.")));
+    }
+}
+
 /// A gateway that speaks OpenAI's dialect for Anthropic's models tells the cache twice.
 #[test]
 fn a_cache_that_is_told_twice_counts_once() {

@@ -8,7 +8,7 @@ type Row<'r> = (&'r str, &'r str, Option<&'r str>, &'r [&'r str], Option<u64>);
 
 #[test]
 fn every_dialect() {
-    let table: [Row<'_>; 12] = [
+    let table: [Row<'_>; 14] = [
         (
             "/v1/chat/completions",
             r#"{"model":"gpt-x","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJDREVG"}}]}],"tools":[{"type":"function","function":{"name":"f"}}],"max_tokens":100,"max_completion_tokens":300,"n":2,"stream":true}"#,
@@ -74,6 +74,8 @@ fn every_dialect() {
             Some(u64::MAX),
         ),
         ("/v1/models/x/y:z", r#"{"model":7}"#, None, &[], None),
+        ("/v1/models/x:y/z", "{}", None, &[], None),
+        ("/v1/chat/completions", r#"{"model":"a"} {"model":"b"}"#, None, &[], None),
         ("/v1/models/x:generateContent", "not JSON", Some("x"), &[], None),
         ("/v1/chat/completions", r#"{"model":"a","messages":[{"content":"cut"#, None, &[], None),
     ];
