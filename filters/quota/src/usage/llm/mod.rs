@@ -105,6 +105,7 @@ impl Completion {
         // What a report covers need not be estimated.
         writing.counts = chunk.report.output.is_none();
         match chunk.text {
+            // Audio comes in base64.
             Some(text) if !kind.ends_with("audio.delta") => {
                 writing.value(&mut reader(text.as_bytes())?, kind.contains(".reasoning"))?;
             }
