@@ -66,6 +66,9 @@ pub struct Params<'a> {
     pub task_id: Option<Cow<'a, str>>,
     /// `arguments`, as the exact JSON text, whatever its type; nothing in it was inspected.
     pub arguments: Option<&'a str>,
+    /// `requestState`, with which a call that was told to come back does so (MCP 2026-07-28,
+    /// basic/patterns/mrtr). Absent if it is no string.
+    pub request_state: Option<Cow<'a, str>>,
     /// `protocolVersion`, which `initialize` carries. Absent if it is no string.
     pub protocol_version: Option<Cow<'a, str>>,
     /// `clientInfo.name`, which `initialize` carries. Absent if it is no string.

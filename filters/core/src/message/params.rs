@@ -34,6 +34,7 @@ impl Scan<'_> {
                         scan.text(reader, limits.name, Fault::TaskIdType, Fault::TaskIdTooLong)?;
                 }
                 "arguments" => params.arguments = Some(reader.skip()?),
+                "requestState" => params.request_state = string(reader)?,
                 "protocolVersion" => params.protocol_version = string(reader)?,
                 "clientInfo" => params.client_name = scan.client_name(reader)?,
                 "_meta" => params.meta = scan.meta(reader)?,
@@ -107,8 +108,8 @@ fn string<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, json::Err
 }
 
 /// The keys a server's decisions hang on, in `params`: those of the message, for both are taken
-/// from one struct in some servers, and those that only `initialize` has.
-const PARAMS_KEYS: [&str; 13] = [
+/// from one struct in some servers, and those that only params have.
+const PARAMS_KEYS: [&str; 14] = [
     "jsonrpc",
     "id",
     "method",
@@ -120,6 +121,7 @@ const PARAMS_KEYS: [&str; 13] = [
     "arguments",
     "_meta",
     "taskId",
+    "requestState",
     "protocolVersion",
     "clientInfo",
 ];

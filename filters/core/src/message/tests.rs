@@ -102,6 +102,22 @@ fn arguments_are_the_exact_text_that_goes_upstream() {
 }
 
 #[test]
+fn request_state_is_the_same_however_it_is_spelled() {
+    let cases: [(&str, Option<&str>); 6] = [
+        (r#"{}"#, None),
+        (r#"{"requestState":"a/b=="}"#, Some("a/b==")),
+        (r#"{"requestState":"a\/b\u003d=","inputResponses":{"k":{}}}"#, Some("a/b==")),
+        (r#"{"requestState":""}"#, Some("")),
+        (r#"{"requestState":7}"#, None),
+        (r#"{"_meta":{"requestState":"no"},"arguments":{"requestState":"no"}}"#, None),
+    ];
+    for (params, expect) in cases {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        assert_eq!(single(body.as_bytes()).params.request_state.as_deref(), expect, "{params}");
+    }
+}
+
+#[test]
 fn only_strings_with_escapes_are_copied() {
     let message = single(br#"{"jsonrpc":"2.0","method":"a","params":{"name":"\u0061"}}"#);
     assert!(matches!(message.method, Some(Cow::Borrowed("a"))));
@@ -351,7 +367,7 @@ fn not_a_message() {
 
 #[test]
 fn duplicate_keys() {
-    let table: [Refused<'_>; 14] = [
+    let table: [Refused<'_>; 15] = [
         (r#"{"jsonrpc":"2.0","method":"a","method":"b","id":7}"#, Fault::DuplicateKey, Some("7")),
         (
             r#"{"jsonrpc":"2.0","method":"a","m\u0065thod":"b","id":7}"#,
@@ -375,6 +391,11 @@ fn duplicate_keys() {
         (r#"{"jsonrpc":"2.0","id":7,"result":1,"result":2}"#, Fault::DuplicateKey, Some("7")),
         (
             r#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"name":"x","name":"x"}}"#,
+            Fault::DuplicateKey,
+            Some("7"),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"method":"a","params":{"requestState":"x","requestState":"y"}}"#,
             Fault::DuplicateKey,
             Some("7"),
         ),
@@ -470,6 +491,7 @@ fn look_alikes_deeper() {
     for params in [
         r#"{"ProtocolVersion":"2025-06-18"}"#,
         r#"{"clientinfo":{}}"#,
+        r#"{"requeststate":"x"}"#,
         r#"{"clientInfo":{"Name":"x"}}"#,
         r#"{"_meta":{"io.modelcontextprotocol/protocolversion":"x"}}"#,
         r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities\u0000":{}}}"#,
