@@ -2,6 +2,21 @@
 //!
 //! A counter belongs to a subject and a limit. All counters of a subject are in one record, so that
 //! one read and one write debit them together.
+//!
+//! `table` is the store, over `cells` that the workers of a host share or that are this VM's own,
+//! with a `record` in each; `hasher` makes subjects; `tickets` remembers what counts once.
+
+mod cells;
+mod hasher;
+mod record;
+mod table;
+mod tickets;
+#[cfg(test)]
+mod world;
+
+pub use hasher::Hasher;
+pub use table::Table;
+pub use tickets::Tickets;
 
 use mcp_core::pipeline::Environment;
 
@@ -31,11 +46,11 @@ pub enum Algorithm {
     TokenBucket {
         /// In which the limit flows in.
         window: u64,
-        /// What it holds.
+        /// What it holds; nothing if the limit is 0.
         burst: u64,
     },
-    /// Not at all: what is taken is given back. What was not touched for `forget_after` is free, in
-    /// case its taker is gone.
+    /// Not at all: what is taken is given back. What was taken `forget_after` ago, or twice that at
+    /// most, is free, in case its taker is gone.
     Concurrent {
         /// After so long.
         forget_after: u64,
