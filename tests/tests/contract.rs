@@ -14,8 +14,12 @@ const RUNTIME_EXPORTS: [&str; 4] =
     ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
 /// Bytes of a module, at most, by name.
-const SIZE_CEILINGS: [(&str, usize); 3] =
-    [("mcp_auth", 1280 * 1024), ("mcp_gateway", 1400 * 1024), ("mcp_session", 600 * 1024)];
+const SIZE_CEILINGS: [(&str, usize); 4] = [
+    ("mcp_auth", 1280 * 1024),
+    ("mcp_gateway", 1600 * 1024),
+    ("mcp_quota", 700 * 1024),
+    ("mcp_session", 600 * 1024),
+];
 
 /// The least that a module can be configured with, by name; nothing unless listed.
 const CONFIGURATIONS: [(&str, &str); 2] = [("mcp_auth", WITH_AUTH), ("mcp_gateway", WITH_AUTH)];

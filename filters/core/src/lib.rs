@@ -4,8 +4,8 @@
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
 //! of an exchange; `rewrite` changes what is in an answer's body, and `tap` reads it as it passes;
 //! `refusal` says no; `certificate` is
-//! what is known of a client's; `signature` is what a host judges; `config` turns text into checked
-//! values.
+//! what is known of a client's; `signature` is what a host judges; `pattern` are names with
+//! `*` in them; `config` turns text into checked values.
 
 pub mod admission;
 pub mod agreement;
@@ -20,6 +20,7 @@ pub mod limits;
 pub mod message;
 pub mod mirror;
 pub mod owned;
+pub mod pattern;
 pub mod pipeline;
 pub mod refusal;
 pub mod rewrite;

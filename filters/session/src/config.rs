@@ -7,7 +7,7 @@ use mcp_core::config::{self, ConfigError, Period, Secret, Section};
 use mcp_core::hash::HashKey;
 use mcp_core::limits;
 use mcp_core::owned;
-use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
+use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
 use serde::Deserialize;
 
 use crate::filter::{Sealing, SessionFilter};
@@ -59,15 +59,6 @@ pub fn plan(
         Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
     let (filter, notices) = config.session.0.build(capabilities, Predecessor::None)?;
     Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
-}
-
-/// Who tells the filter who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Predecessor {
-    /// The gateway's own authentication, in a header, or nobody.
-    None,
-    /// The auth filter, which is before it in the chain.
-    Auth,
 }
 
 impl SessionConfig {

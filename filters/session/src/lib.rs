@@ -9,5 +9,5 @@ mod envelope;
 mod filter;
 mod keys;
 
-pub use config::{Predecessor, SessionConfig, plan};
+pub use config::{SessionConfig, plan};
 pub use filter::SessionFilter;

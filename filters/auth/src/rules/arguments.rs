@@ -11,7 +11,7 @@ use mcp_core::json::{Error, Kind, Reader, look_alike};
 use mcp_core::limits::MAX_JSON_DEPTH;
 use serde::Deserialize;
 
-use super::pattern::{Holds, has_dot_segment};
+use mcp_core::pattern::{Holds, has_dot_segment};
 
 /// The arguments of the call that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use mcp_core::config::ConfigError;
 use serde::Deserialize;
 
 use super::arguments::{Condition, ConditionConfig};
-use super::pattern::{Holds, Pattern};
 use super::{Action, DEFAULT, EXEMPT, Rule, Rules};
 use crate::scope::Scope;
+use mcp_core::pattern::{Holds, Pattern};
 
 /// One rule, as it is written.
 #[derive(Debug, Clone, Deserialize)]

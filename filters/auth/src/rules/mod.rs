@@ -6,7 +6,6 @@
 
 mod arguments;
 mod config;
-mod pattern;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +16,7 @@ pub use config::RuleConfig;
 
 use crate::scope::Scope;
 use arguments::{Condition, Members};
-use pattern::{Holds, Pattern};
+use mcp_core::pattern::{Holds, Pattern};
 
 /// The name under which a decision is counted that no rule made.
 pub const DEFAULT: &str = "default";

@@ -302,6 +302,15 @@ impl Capabilities {
     };
 }
 
+/// Who tells a filter who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predecessor {
+    /// The gateway's own authentication, in a header, or nobody.
+    None,
+    /// The auth filter, which is before it in the chain.
+    Auth,
+}
+
 /// A chain ready to run, with what the operator should know of how.
 #[derive(Debug)]
 pub struct Plan<F> {

@@ -23,7 +23,7 @@ mod tests;
 pub use chain::{Chain, ChainState, ChainTicket};
 pub use filter::{
     ABSENT, Call, Caller, Capabilities, Ending, Environment, Fetch, Filter, Form, HttpAnswer,
-    HttpCall, Identified, LLM_METHOD, Plan, Response, Topic, Traffic,
+    HttpCall, Identified, LLM_METHOD, Plan, Predecessor, Response, Topic, Traffic,
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};

@@ -4,9 +4,10 @@
 use mcp_auth::{AuthConfig, AuthFilter};
 use mcp_core::admission::{Admission, AdmissionConfig};
 use mcp_core::config::{self, ConfigError, Section};
-use mcp_core::pipeline::{Capabilities, Chain, Pipeline, Plan};
+use mcp_core::pipeline::{Capabilities, Chain, Pipeline, Plan, Predecessor};
 use mcp_host::Module;
-use mcp_session::{Predecessor, SessionConfig, SessionFilter};
+use mcp_quota::{QuotaConfig, QuotaFilter};
+use mcp_session::{SessionConfig, SessionFilter};
 use serde::Deserialize;
 
 struct Gateway;
@@ -18,10 +19,11 @@ struct ModuleConfig {
     admission: Section<AdmissionConfig>,
     auth: Section<AuthConfig>,
     session: Section<SessionConfig>,
+    quota: Section<QuotaConfig>,
 }
 
 impl Module for Gateway {
-    type Filter = Chain<AuthFilter, SessionFilter>;
+    type Filter = Chain<AuthFilter, Chain<SessionFilter, QuotaFilter>>;
 
     fn plan(
         configuration: &[u8],
@@ -33,11 +35,13 @@ impl Module for Gateway {
         let (auth, mut notices) = config.auth.0.build(capabilities)?;
         let (session, more) = config.session.0.build(capabilities, Predecessor::Auth)?;
         notices.extend(more);
+        let (quota, more) = config.quota.0.build(capabilities, Predecessor::Auth)?;
+        notices.extend(more);
         if capabilities.signatures {
             mcp_signature::install(mcp_host::verify_signature);
             notices.push(mcp_signature::NOTICE.to_owned());
         }
-        Ok(Plan { pipeline: Pipeline::new(admission, Chain(auth, session)), notices })
+        Ok(Plan { pipeline: Pipeline::new(admission, Chain(auth, Chain(session, quota))), notices })
     }
 }
 

@@ -4,8 +4,10 @@ use serde::Deserialize;
 
 /// Whether a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub enum Holds {
+    /// It does.
     Yes,
+    /// It does not.
     No,
     /// The server may read the value in another way than it stands there.
     Unclear,
@@ -14,15 +16,16 @@ pub(super) enum Holds {
 /// A text of at most [`MAX_PATTERN`] bytes in which `*` stands for any characters, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Pattern(String);
+pub struct Pattern(String);
 
 /// Bytes of a pattern; no resource's URI is longer.
-const MAX_PATTERN: usize = mcp_core::limits::MAX_URI;
+const MAX_PATTERN: usize = crate::limits::MAX_URI;
 
 impl Pattern {
     /// Whether the pattern covers `text`, case included. A `*` behind the first character never
     /// surely covers a path that has yet to be resolved.
-    pub(super) fn covers(&self, text: &str) -> Holds {
+    #[must_use]
+    pub fn covers(&self, text: &str) -> Holds {
         match self.0.split_once('*') {
             None if self.0 == text => Holds::Yes,
             None => Holds::No,
@@ -65,7 +68,8 @@ fn ends(rest: &str, mut text: &str) -> bool {
 }
 
 /// Whether a `.` or `..` stands in `text` as a path's segment, also as `%2e`.
-pub(super) fn has_dot_segment(text: &str) -> bool {
+#[must_use]
+pub fn has_dot_segment(text: &str) -> bool {
     text.split(['/', '\\', ';', '?', '#']).any(|segment| matches!(dots(segment), Some(1 | 2)))
 }
 
@@ -82,6 +86,9 @@ fn dots(mut segment: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn covers(pattern: &str, text: &str) -> Holds {

@@ -1,0 +1,117 @@
+//! How a client is told that there is no more, and how much is left.
+
+use core::fmt::Write as _;
+
+use mcp_core::edit::{Edit, HeaderValue};
+use mcp_core::pipeline::Traffic;
+use mcp_core::refusal::{RETRY_AFTER, Reason, Refusal, Shape};
+use mcp_core::version::Era;
+use serde::Deserialize;
+
+use crate::limit::Limit;
+use crate::store::{Algorithm, Failure, Standing};
+
+/// What a refused call gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Denial {
+    /// HTTP status 429.
+    Http,
+    /// A JSON-RPC error.
+    Jsonrpc,
+    /// The result of a failed tool, which a model reads; of a call that is not of a tool, a JSON-RPC
+    /// error.
+    #[default]
+    ToolError,
+}
+
+/// The limits there are (`draft-ietf-httpapi-ratelimit-headers-10` §3).
+const POLICY: &str = "ratelimit-policy";
+
+/// What is left of them (§4).
+const STANDING: &str = "ratelimit";
+
+impl Denial {
+    /// The shape of a refusal of such a call.
+    pub(crate) fn shape(self, traffic: Traffic, method: Option<&str>, era: Era) -> Shape {
+        match (self, traffic) {
+            (Self::Http, _) | (_, Traffic::Llm) => Shape::Http,
+            (Self::ToolError, _) if method == Some("tools/call") => Shape::ToolError(era),
+            (Self::Jsonrpc | Self::ToolError, _) => Shape::JsonRpc,
+        }
+    }
+}
+
+/// The refusal of a call for which too little is left of `limit`, which has `amount` for this
+/// caller.
+pub(crate) fn exceeded(limit: &Limit, amount: u64, standing: Standing) -> Refusal {
+    let unit = limit.unit.as_str();
+    let name = &limit.name;
+    let within = match limit.algorithm {
+        Algorithm::Concurrent { .. } => "at the same time".to_owned(),
+        _ => format!("within {} s", seconds(limit.window)),
+    };
+    let mut words = format!("Quota exceeded: {name} allows {amount} {unit} {within}.");
+    let mut data = serde_json::json!({
+        "policy": name,
+        "unit": unit,
+        "limit": amount,
+        "remaining": standing.remaining,
+        "window": format!("{}s", seconds(limit.window)),
+    });
+    let mut refusal = Refusal::new(Reason::Quota).because(format!("limit {name}"));
+    if let Some(reset) = standing.reset {
+        let wait = seconds(reset).max(1);
+        let _ = write!(words, " Retry in {wait} seconds.");
+        if let Some(members) = data.as_object_mut() {
+            members.insert("retryAfterSeconds".to_owned(), wait.into());
+        }
+        refusal = refusal.with_header(RETRY_AFTER, wait.into());
+    } else if !matches!(limit.algorithm, Algorithm::Concurrent { .. }) {
+        words.push_str(" This call alone is more than that.");
+    }
+    for (field, value) in fields(&[(limit, amount, standing)]) {
+        refusal = refusal.with_header(field, value);
+    }
+    refusal.saying(words).with_data(data)
+}
+
+/// The refusal of a call that could not be counted.
+pub(crate) fn uncounted(failure: Failure) -> Refusal {
+    Refusal::new(Reason::Unavailable).because(match failure {
+        Failure::Contention => "quota: too many others write the same counters",
+        Failure::Full => "quota: no room for a further subject",
+        Failure::NoClock => "quota: the host has no clock",
+    })
+}
+
+/// What tells a client in the head of an answer how these limits stand.
+pub(crate) fn standing(limits: &[(&Limit, u64, Standing)]) -> Vec<Edit> {
+    fields(limits).into_iter().map(|(field, value)| Edit::Add(field, value)).collect()
+}
+
+/// Both fields; none if there is no limit to tell of.
+fn fields(limits: &[(&Limit, u64, Standing)]) -> Vec<(&'static str, HeaderValue)> {
+    let (mut policies, mut standings) = (Vec::new(), Vec::new());
+    for (limit, amount, standing) in limits {
+        let (name, unit) = (&limit.name, limit.unit.as_str());
+        let mut policy = format!("\"{name}\";q={amount}");
+        if !matches!(limit.algorithm, Algorithm::Concurrent { .. }) {
+            let _ = write!(policy, ";w={}", seconds(limit.window));
+        }
+        let _ = write!(policy, ";qu=\"{unit}\"");
+        policies.push(policy);
+        let mut left = format!("\"{name}\";r={}", standing.remaining);
+        if let Some(reset) = standing.reset {
+            let _ = write!(left, ";t={}", seconds(reset));
+        }
+        standings.push(left);
+    }
+    let field = |name, values: Vec<String>| Some((name, HeaderValue::plain(values.join(", "))?));
+    [field(POLICY, policies), field(STANDING, standings)].into_iter().flatten().collect()
+}
+
+/// Whole seconds, rounded up.
+const fn seconds(milliseconds: u64) -> u64 {
+    milliseconds.div_ceil(1_000)
+}

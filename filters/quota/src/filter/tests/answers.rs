@@ -1,0 +1,162 @@
+//! What a call costs once it is answered.
+
+use super::*;
+use crate::estimator;
+
+/// A quota of one limit.
+fn budget(limit: u64, unit: &str, more: Value) -> Value {
+    let mut limit = json!({"name": "budget", "key": ["tenant"], "unit": unit, "limit": limit,
+        "window": "1h"});
+    for (key, value) in more.as_object().expect("an object") {
+        limit[key] = value.clone();
+    }
+    json!({"limits": [limit], "remaining_headers": true})
+}
+
+impl Gateway {
+    fn settled(&mut self) -> u64 {
+        self.counted("mcp_quota_units.limit.budget.stage.settled")
+    }
+}
+
+const WORDS: &str = " one two three four five six seven eight nine ten one two three four five six";
+
+#[test]
+fn a_call_is_charged_what_it_cost_and_the_rest_is_given_back() {
+    let mut gateway = Gateway::new(budget(10_000, "output_tokens", json!({"reserve": 1_000})));
+    let mut exchange = gateway.call(ANA, &tool("search", "{}")).expect("it passes");
+    assert_eq!(gateway.counted("mcp_quota_units.limit.budget.stage.reserved"), 1_000);
+    gateway.answer(&mut exchange, &Answer(200, JSON), &[&result(WORDS)]);
+    let settled = gateway.settled();
+    assert_eq!(settled, estimator::tokens(WORDS));
+    assert_eq!(gateway.counted("mcp_quota_units.limit.budget.stage.refunded"), 1_000 - settled);
+    assert_eq!(gateway.counted("mcp_quota_usage.provenance.estimated"), 1);
+    // The next one reserves again.
+    assert_eq!(gateway.remaining(ANA, "budget"), 10_000 - settled - 1_000);
+}
+
+#[test]
+fn bytes_are_those_of_both_bodies() {
+    let call = tool("search", "{}");
+    let sent = u64::try_from(call.len()).expect("small");
+    for (unit, cost) in [("request_bytes", sent), ("response_bytes", 10), ("bytes", sent + 10)] {
+        let mut gateway = Gateway::new(budget(100_000, unit, json!({})));
+        assert!(gateway.exchange(ANA, &call, "0123456789"));
+        assert_eq!(gateway.settled(), cost, "{unit}");
+    }
+}
+
+#[test]
+fn who_leaves_pays_for_what_passed() {
+    let mut gateway = Gateway::new(budget(10_000, "output_tokens", json!({"reserve": 1_000})));
+    let mut exchange = gateway.call(ANA, &tool("search", "{}")).expect("it passes");
+    gateway.pipeline.response_head(&mut exchange, &Answer(200, EVENTS), &mut gateway.world);
+    let event = format!("data: {}\n\n", result(WORDS));
+    for chunk in [event.as_bytes(), b"data: {\"jsonrpc\":"] {
+        let changed =
+            gateway.pipeline.response_body(&mut exchange, chunk, false, &mut gateway.world);
+        assert_eq!(changed, None, "it passes at once");
+    }
+    gateway.pipeline.finish(&mut exchange, Ending::Cut, &mut gateway.world);
+    assert_eq!(gateway.settled(), estimator::tokens(WORDS));
+}
+
+#[test]
+fn who_leaves_before_the_answer_pays_for_the_request() {
+    let mut gateway = Gateway::new(budget(10_000, "tokens", json!({"reserve": 1_000})));
+    let arguments = json!({"q": WORDS}).to_string();
+    let mut exchange = gateway.call(ANA, &tool("search", &arguments)).expect("it passes");
+    gateway.pipeline.finish(&mut exchange, Ending::Cut, &mut gateway.world);
+    assert_eq!(gateway.settled(), estimator::tokens(&arguments));
+}
+
+#[test]
+fn what_the_upstream_fails_costs_nothing_unless_it_shall() {
+    for (policy, each) in [("refund", 0), ("charge", 1)] {
+        let quota = json!({"limits": [requests(5)], "upstream_failure": policy});
+        let mut gateway = Gateway::new(quota);
+        for status in [502, 503, 504] {
+            let mut exchange = gateway.call(ANA, LIST).expect("it passes");
+            gateway.answer(&mut exchange, &Answer(status, "text/plain"), &["no"]);
+            gateway.pipeline.finish(&mut exchange, Ending::Complete, &mut gateway.world);
+        }
+        let settled = gateway.counted("mcp_quota_units.limit.calls.stage.settled");
+        assert_eq!(settled, each * 3, "{policy}");
+    }
+}
+
+#[test]
+fn an_answer_ends_where_a_hard_limit_does() {
+    let quota = budget(40, "output_tokens", json!({"hard": true, "reserve": 5}));
+    let mut gateway = Gateway::new(quota);
+    let mut exchange = gateway.call(ANA, &tool("search", "{}")).expect("it passes");
+    let chat = |text: &str| {
+        let content = json!({"type": "text", "text": text});
+        let params = json!({"messages": [{"role": "user", "content": content}]});
+        let ask = json!({"jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage",
+            "params": params});
+        format!("data: {ask}\n\n")
+    };
+    let first = chat(WORDS);
+    let chunks = [&*first, &chat(&WORDS.repeat(9)), &chat("more")];
+    let (_, out) = gateway.answer(&mut exchange, &Answer(200, EVENTS), &chunks);
+    let rest = out.strip_prefix(&first).expect("the first passes");
+    let start = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":\"a\\u0062\",\"error\"";
+    assert!(rest.starts_with(start) && rest.contains("Quota exceeded"), "{rest}");
+    assert_eq!(rest.matches("data:").count(), 1, "{rest}");
+    assert!(exchange.has_ended());
+    // The server had said it, so it is charged, and the next call finds nothing left.
+    gateway.refused(ANA, &tool("search", "{}"));
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_costs_what_was_reserved_unless_it_is_free() {
+    for (policy, settled) in [("reserved", 500), ("free", 0)] {
+        let mut quota = budget(10_000, "output_tokens", json!({"reserve": 500}));
+        quota["missing_usage"] = policy.into();
+        let mut gateway = Gateway::new(quota);
+        let mut exchange = gateway.call(ANA, &tool("search", "{}")).expect("it passes");
+        gateway.answer(&mut exchange, &Answer(200, JSON), &["no JSON"]);
+        assert_eq!(gateway.counted("mcp_quota_usage.provenance.missing"), 1);
+        assert_eq!(gateway.settled(), settled, "{policy}");
+    }
+}
+
+#[test]
+fn polling_for_a_result_counts_as_a_request_and_costs_no_tokens() {
+    let mut quota = budget(9_000, "tokens", json!({}));
+    quota["limits"].as_array_mut().expect("a list").push(requests(2));
+    let mut gateway = Gateway::new(quota);
+    let poll = r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t"}}"#;
+    for passes in [true, true, false] {
+        assert_eq!(gateway.exchange(ANA, poll, &result(WORDS)), passes);
+    }
+    assert_eq!(gateway.settled(), 0);
+}
+
+#[test]
+fn a_model_says_what_it_cost() {
+    let answer = json!({"object": "chat.completion", "choices": [], "usage": {
+        "prompt_tokens": 100, "completion_tokens": 50,
+        "prompt_tokens_details": {"cached_tokens": 60},
+        "completion_tokens_details": {"reasoning_tokens": 20}}})
+    .to_string();
+    let ask = r#"{"model":"gpt-x","messages":[{"role":"user","content":"Hello"}]}"#;
+    let cases = [("tokens", 150), ("input_tokens", 100), ("output_tokens", 50), ("cost", 610)];
+    for (unit, settled) in cases {
+        let mut quota = budget(100_000, unit, json!({}));
+        quota["weights"] = json!([{"names": ["gpt-*"], "input": 2, "cached": 0.5, "output": 10}]);
+        let mut gateway = Gateway::new(quota);
+        let (mut exchange, edits) =
+            gateway.send("/v1/chat/completions", ANA, ask).expect("it passes");
+        assert_eq!(edits, [Edit::Remove(b"accept-encoding".to_vec())]);
+        gateway.answer(&mut exchange, &Answer(200, JSON), &[&answer]);
+        assert_eq!(gateway.settled(), settled, "{unit}");
+        assert_eq!(gateway.counted("mcp_quota_usage.provenance.exact"), 1);
+    }
+    // Refused, a model's client is told by status.
+    let mut gateway = Gateway::new(budget(1, "tokens", json!({})));
+    let reply = gateway.send("/v1/messages", ANA, ask).map(drop).expect_err("it is refused");
+    assert_eq!(reply.status, 429);
+    assert!(body(&reply)["error"]["message"].is_string());
+}

@@ -1,0 +1,307 @@
+//! The `limits` list as it is written, and what makes it one that can be counted by.
+
+use core::hash::{Hash as _, Hasher as _};
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use mcp_core::config::{ConfigError, Period, Section};
+use mcp_core::pattern::Pattern;
+use serde::Deserialize;
+use siphasher::sip::SipHasher24;
+
+use super::key::{Key, Part};
+use super::{Covers, Limit, Unit};
+use crate::store::{Algorithm, CounterId};
+
+/// A quantity: a whole number, or its digits in a string, since APISIX rounds large numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub(crate) struct Amount(pub(crate) u64);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a whole number, or its digits in a string")]
+enum Written {
+    Number(u64),
+    Digits(String),
+}
+
+/// One limit, as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub(crate) struct LimitConfig {
+    name: String,
+    key: Vec<Part>,
+    #[serde(default, rename = "match")]
+    covers: Section<CoversConfig>,
+    #[serde(default)]
+    unit: Option<Unit>,
+    limit: Amount,
+    window: Option<Period>,
+    #[serde(default)]
+    algorithm: AlgorithmName,
+    burst: Option<Amount>,
+    #[serde(default)]
+    overrides: Vec<Section<OverrideConfig>>,
+    reserve: Option<Amount>,
+    #[serde(default)]
+    hard: bool,
+    #[serde(default)]
+    shadow: bool,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", default)]
+struct CoversConfig {
+    methods: Vec<Pattern>,
+    names: Vec<Pattern>,
+    scopes: Vec<String>,
+    tenants: Vec<Pattern>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+struct OverrideConfig {
+    tenants: Vec<Pattern>,
+    limit: Amount,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AlgorithmName {
+    FixedWindow,
+    #[default]
+    SlidingWindow,
+    TokenBucket,
+}
+
+/// All limits, and the keys they have, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) limits: Vec<Limit>,
+}
+
+/// Limits of one configuration; each call is compared with all of them.
+const MAX_LIMITS: usize = 64;
+
+/// Bytes of a limit's name, which becomes part of a metric's and of a header.
+pub(crate) const MAX_NAME: usize = 64;
+
+/// Parts of a key.
+const MAX_PARTS: usize = 8;
+
+/// The longest window: a month and a bit, as billing has it.
+const MAX_WINDOW: Duration = Duration::from_secs(32 * 24 * 60 * 60);
+
+/// How long a call is believed to be under way whose end nobody tells (default of `window` for the
+/// unit `concurrent`).
+const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// The most there can be of anything, so that sums stay far from the edge.
+const MAX_AMOUNT: u64 = 1 << 53;
+
+impl LimitConfig {
+    /// A limit on requests by address and principal.
+    pub(crate) fn flood_guard(name: &str, limit: Amount, window: Period) -> Self {
+        Self {
+            name: name.to_owned(),
+            key: vec![Part::Ip, Part::Principal],
+            covers: Section::default(),
+            unit: Some(Unit::Requests),
+            limit,
+            window: Some(window),
+            algorithm: AlgorithmName::default(),
+            burst: None,
+            overrides: Vec::new(),
+            reserve: None,
+            hard: false,
+            shadow: false,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks the list. `workers` is how many counters of the same kind there are, none of which
+    /// knows the others: each gets its share.
+    pub(crate) fn build(
+        entries: Vec<Section<LimitConfig>>,
+        namespace: &str,
+        workers: u64,
+    ) -> Result<Self, ConfigError> {
+        if entries.len() > MAX_LIMITS {
+            return Err(ConfigError::new("limits", format!("has more than {MAX_LIMITS} limits")));
+        }
+        let mut names = BTreeSet::new();
+        let mut built = Self::default();
+        for (index, Section(entry)) in entries.into_iter().enumerate() {
+            let within = |error: ConfigError| error.within(&format!("limits[{index}]"));
+            if !names.insert(entry.name.clone()) {
+                return Err(within(ConfigError::new("name", "is another limit's")));
+            }
+            built.add(entry, namespace, workers).map_err(within)?;
+        }
+        built.check_parents()?;
+        Ok(built)
+    }
+
+    /// Adds one that is not written in the list.
+    pub(crate) fn add(
+        &mut self,
+        entry: LimitConfig,
+        namespace: &str,
+        workers: u64,
+    ) -> Result<(), ConfigError> {
+        let unit = entry.unit.unwrap_or(Unit::Requests);
+        check(&entry, unit)?;
+        let share = |amount: u64| amount.div_ceil(workers.max(1));
+        let amount = share(entry.limit.0);
+        let window = milliseconds(entry.window.map_or(FORGET_AFTER, |period| period.0));
+        let algorithm = match entry.algorithm {
+            _ if unit == Unit::Concurrent => Algorithm::Concurrent { forget_after: window },
+            AlgorithmName::FixedWindow => Algorithm::FixedWindow { window },
+            AlgorithmName::SlidingWindow => Algorithm::SlidingWindow { window },
+            AlgorithmName::TokenBucket => {
+                let burst = share(entry.burst.map_or(entry.limit.0, |burst| burst.0));
+                Algorithm::TokenBucket { window, burst }
+            }
+        };
+        let key = Key::new(entry.key);
+        let counter = counter(&[namespace, &entry.name, key.as_str(), unit.as_str()], algorithm);
+        let key = self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+            self.keys.push(key);
+            self.keys.len().saturating_sub(1)
+        });
+        let Section(CoversConfig { methods, names, scopes, tenants }) = entry.covers;
+        let overrides = entry.overrides.into_iter();
+        self.limits.push(Limit {
+            name: entry.name,
+            key,
+            covers: Covers { methods, names, scopes, tenants },
+            unit,
+            amount,
+            overrides: overrides.map(|Section(own)| (own.tenants, share(own.limit.0))).collect(),
+            window,
+            algorithm,
+            reserve: entry.reserve.map_or(1, |reserve| reserve.0),
+            hard: entry.hard,
+            shadow: entry.shadow,
+            counter,
+        });
+        Ok(())
+    }
+
+    /// Whoever can make up subjects must be counted by something it cannot make up as well.
+    fn check_parents(&self) -> Result<(), ConfigError> {
+        let key_of = |limit: &Limit| self.keys.get(limit.key);
+        for (index, limit) in self.limits.iter().enumerate() {
+            if !key_of(limit).is_some_and(Key::is_inventable) {
+                continue;
+            }
+            let is_parent = |other: &&Limit| {
+                key_of(other).is_some_and(Key::is_anchored)
+                    && other.unit == limit.unit
+                    && !other.shadow
+                    && (other.covers.is_everything() || other.covers == limit.covers)
+            };
+            if !self.limits.iter().any(|other| is_parent(&other)) {
+                return Err(ConfigError::new(
+                    format!("limits[{index}].key"),
+                    format!(
+                        "a client opens as many sessions and sends what headers it likes: add a \
+                         limit on {} that is keyed by \"principal\", \"tenant\" or \"ip\" alone",
+                        limit.unit.as_str()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(entry: &LimitConfig, unit: Unit) -> Result<(), ConfigError> {
+    let legal = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+    if !(1..=MAX_NAME).contains(&entry.name.len()) || !entry.name.chars().all(legal) {
+        let problem = format!("must be 1 to {MAX_NAME} letters, digits, \"-\" and \"_\"");
+        return Err(ConfigError::new("name", problem));
+    }
+    let distinct: BTreeSet<&Part> = entry.key.iter().collect();
+    if !(1..=MAX_PARTS).contains(&entry.key.len()) || distinct.len() != entry.key.len() {
+        let problem = format!("must have 1 to {MAX_PARTS} parts, none twice");
+        return Err(ConfigError::new("key", problem));
+    }
+    let amounts = [
+        ("limit", Some(entry.limit.0)),
+        ("burst", entry.burst.map(|burst| burst.0)),
+        ("reserve", entry.reserve.map(|reserve| reserve.0)),
+    ];
+    for (key, amount) in amounts {
+        if amount.is_some_and(|amount| !(1..=MAX_AMOUNT).contains(&amount)) {
+            let problem = format!("must be between 1 and {MAX_AMOUNT}");
+            return Err(ConfigError::new(key, problem));
+        }
+    }
+    match entry.window {
+        None if unit != Unit::Concurrent => {
+            return Err(ConfigError::new("window", "is required, as \"1m\" or \"24h\""));
+        }
+        Some(window) if !(Duration::from_secs(1)..=MAX_WINDOW).contains(&window.0) => {
+            return Err(ConfigError::new("window", "must be between \"1s\" and \"32days\""));
+        }
+        _ => {}
+    }
+    let bucket = entry.algorithm == AlgorithmName::TokenBucket;
+    let wrong = [
+        (entry.burst.is_some() && !bucket, "burst", "is for algorithm \"token_bucket\""),
+        (
+            entry.algorithm != AlgorithmName::default() && unit == Unit::Concurrent,
+            "algorithm",
+            "is not for unit \"concurrent\", which forgets nothing",
+        ),
+        (
+            entry.reserve.is_some() && !unit.counts_answers(),
+            "reserve",
+            "is for units that the answer adds to",
+        ),
+        (
+            entry.reserve.is_some_and(|reserve| reserve.0 > entry.limit.0),
+            "reserve",
+            "must not be more than the limit",
+        ),
+        (entry.hard && !unit.counts_answers(), "hard", "is for units that the answer adds to"),
+        (entry.hard && entry.shadow, "hard", "refuses, and shadow does not"),
+    ];
+    match wrong.into_iter().find(|(wrong, ..)| *wrong) {
+        Some((_, key, problem)) => Err(ConfigError::new(key, problem)),
+        None => Ok(()),
+    }
+}
+
+/// What makes a counter another one: whatever its state could not be read by.
+fn counter(texts: &[&str], algorithm: Algorithm) -> CounterId {
+    let mut hasher = SipHasher24::new();
+    texts.hash(&mut hasher);
+    let (kind, window) = match algorithm {
+        Algorithm::FixedWindow { window } => (0_u8, window),
+        Algorithm::SlidingWindow { window } => (1, window),
+        Algorithm::TokenBucket { window, .. } => (2, window),
+        Algorithm::Concurrent { .. } => (3, 0),
+    };
+    (kind, window).hash(&mut hasher);
+    let [first, second, third, fourth, ..] = hasher.finish().to_le_bytes();
+    CounterId(u32::from_le_bytes([first, second, third, fourth]))
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl TryFrom<Written> for Amount {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        match written {
+            Written::Number(number) => Ok(Self(number)),
+            Written::Digits(digits) => digits.parse().map(Self).map_err(|_| "not a whole number"),
+        }
+    }
+}
