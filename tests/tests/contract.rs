@@ -17,7 +17,7 @@ const RUNTIME_EXPORTS: [&str; 4] =
 const SIZE_CEILINGS: [(&str, usize); 4] = [
     ("mcp_auth", 1280 * 1024),
     ("mcp_gateway", 1600 * 1024),
-    ("mcp_quota", 700 * 1024),
+    ("mcp_quota", 800 * 1024),
     ("mcp_session", 600 * 1024),
 ];
 

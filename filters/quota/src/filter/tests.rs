@@ -42,7 +42,8 @@ impl Environment for World {
     }
 
     fn add(&mut self, counter: &str, amount: u64) {
-        *self.counted.entry(counter.to_owned()).or_default() += amount;
+        let counted = self.counted.entry(counter.to_owned()).or_default();
+        *counted = counted.saturating_add(amount);
     }
 
     fn gauge(&mut self, gauge: &str, value: u64) {
@@ -63,7 +64,7 @@ impl Environment for World {
         if !self.sharing || (current != 0 && version != 0 && version != current) {
             return false;
         }
-        self.shared.insert(key.to_owned(), (value.to_vec(), current + 1));
+        self.shared.insert(key.to_owned(), (value.to_vec(), current.saturating_add(1)));
         true
     }
 
@@ -179,7 +180,7 @@ impl Gateway {
         let edits = self.pipeline.response_head(exchange, answer, &mut self.world);
         let mut out = Vec::new();
         for (index, chunk) in body.iter().enumerate() {
-            let end = index + 1 == body.len();
+            let end = index.saturating_add(1) == body.len();
             let chunk = chunk.as_bytes();
             let changed = self.pipeline.response_body(exchange, chunk, end, &mut self.world);
             out.extend(changed.unwrap_or_else(|| chunk.to_vec()));
