@@ -26,7 +26,6 @@ FOREVER = "32days"
 """A window in which nothing is regained while a test runs."""
 
 LEFT = re.compile(r'"([^"]+)";r=(\d+)')
-THERE = re.compile(r'"([^"]+)";q=(\d+)')
 
 Limit = dict[str, Any]
 
@@ -83,14 +82,17 @@ class Metered:
         self.upstream.answer = answer
         return post(self.port, call("add"), [*call_headers("add"), bearer(tenant, subject)])
 
-    def spent(self, tenant: str, name: str | None = None, subject: str = "ann") -> int:
-        """How much this caller has used up of the limit of that name, which the tenant's name begins with if
-        it is not given. It is read off a call that fails, so looking costs nothing; what such a call
-        reserves is 1."""
-        answer = self.call(tenant, fail, subject)
-        name = name or next(known for known, _ in LEFT.findall(answer.headers["ratelimit"]) if tenant.startswith(known))
-        there = dict(THERE.findall(answer.headers["ratelimit-policy"]))[name]
-        return int(there) - left(answer)[name] - (0 if is_refused(answer) else 1)
+    def spent(self, tenant: str, name: str | None = None) -> int:
+        """How much this tenant has used up of the limit of that name, or of the one that has its own: what a
+        tenant that never called has left, and this one does not. Both are asked by calls that fail, so that
+        looking costs nothing."""
+        family = tenant.partition("-")[0]
+        fresh, used = [left(self.call(asked, fail)) for asked in (f"{family}-fresh", tenant)]
+        return fresh[name or family] - used[name or family]
+
+    def await_quiet(self) -> None:
+        """Returns once no exchange is open, so all are settled."""
+        self.gateway.await_stat("http.mcp.downstream_rq_active", lambda active: active == 0)
 
 
 def fail(exchange: Exchange) -> None:
