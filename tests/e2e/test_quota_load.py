@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import yaml
 
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
@@ -23,6 +22,8 @@ CONNECTIONS = 32
 HUNDRED, THOUSANDS, PLENTY = 100, 2_000, 10_000_000
 RESERVED = 50
 """More tokens than an answer of the upstream has."""
+
+RELOADS = f"extension_config_discovery.http_filter.{PLUGIN}.config_reload"
 
 Use = Callable[[Connection, bytes, int], list[Answer]]
 
@@ -134,3 +135,23 @@ def cost_of_one(gateway: Envoy) -> int:
     first, second = [left(ask(gateway, "plenty", "meter"))["plenty"] for _ in range(2)]
     assert 0 < first - second < RESERVED
     return first - second
+
+
+def test_counts_go_on_when_a_limit_is_changed(upstream: Envoy, tmp_path: Path) -> None:
+    """As operators do it: the filter's configuration is a file that Envoy watches (ECDS)."""
+    watched, later = tmp_path / "now.json", tmp_path / "later.json"
+
+    def edit(config: EnvoyConfig) -> None:
+        limited_by()(config)
+        for amount, file in [(HUNDRED, watched), (HUNDRED + 50, later)]:
+            config.change_settings(PLUGIN, {"quota": {"limits": [limit("changed", "requests", amount)]}})
+            config.save_plugin(PLUGIN, file)
+        config.discover_plugin(PLUGIN, watched)
+
+    with Envoy(QUOTA_YAML, upstreams={"mcp_servers": [upstream.port]}, edit=edit, concurrency=2) as gateway:
+        before = flood(gateway, "changed", 2)
+        assert not any(is_refused(answer) for answer in before)
+        later.rename(watched)
+        gateway.await_stat(RELOADS, lambda count: count == 2)
+        after = flood(gateway, "changed", 5)
+        assert sum(not is_refused(answer) for answer in after) == HUNDRED + 50 - len(before)
