@@ -47,8 +47,8 @@ def limited_by(*limits: Limit, **settings: Any) -> Callable[[EnvoyConfig], None]
     return edit
 
 
-def bearer(tenant: str, subject: str = "ann") -> TextHeader:
-    return ISSUER.bearer(subject, org={"id": tenant})
+def bearer(tenant: str, subject: str = "ann", **claims: object) -> TextHeader:
+    return ISSUER.bearer(subject, org={"id": tenant}, **claims)
 
 
 def left(answer: Answer) -> dict[str, int]:
@@ -77,10 +77,10 @@ class Metered:
     def port(self) -> int:
         return self.gateway.port
 
-    def call(self, tenant: str, answer: Callable[[Exchange], None], subject: str = "ann") -> Answer:
+    def call(self, tenant: str, answer: Callable[[Exchange], None]) -> Answer:
         """A tool call that the upstream answers so."""
         self.upstream.answer = answer
-        return post(self.port, call("add"), [*call_headers("add"), bearer(tenant, subject)])
+        return post(self.port, call("add"), [*call_headers("add"), bearer(tenant)])
 
     def spent(self, tenant: str, name: str | None = None) -> int:
         """How much this tenant has used up of the limit of that name, or of the one that has its own: what a

@@ -9,15 +9,12 @@ import pytest
 
 from e2e.envoy import Envoy
 from e2e.envoy_config import EnvoyConfig
-from e2e.identity import Issuer
 from e2e.legacy import LegacySession
 from e2e.messages import call, call_headers
-from e2e.quota import FOREVER, answering, is_refused, left, words
-from e2e.raw import Answer, Header, TextHeader, post
+from e2e.quota import FOREVER, ISSUER, bearer, is_refused, left, words
+from e2e.raw import Answer, Header, post
 from e2e.servers import McpServer
-from e2e.upstream import ScriptedUpstream
 
-ISSUER = Issuer()
 QUOTA = {
     "limits": [
         {
@@ -40,19 +37,14 @@ def load_gateway(config: EnvoyConfig) -> None:
 
 
 @pytest.fixture(scope="module")
-def gateway(session_yaml: Path) -> Iterator[Envoy]:
-    with ScriptedUpstream(answering("done")) as upstream:
-        ports = {"mcp_servers": [upstream.port]}
-        with Envoy(session_yaml, upstreams=ports, edit=load_gateway, concurrency=2) as envoy:
-            yield envoy
-
-
-def bearer(tenant: str, subject: str = "ann", **claims: object) -> TextHeader:
-    return ISSUER.bearer(subject, org={"id": tenant}, **claims)
+def gateway(session_yaml: Path, python_server: McpServer) -> Iterator[Envoy]:
+    ports = {"mcp_servers": [python_server.port]}
+    with Envoy(session_yaml, upstreams=ports, edit=load_gateway, concurrency=2) as envoy:
+        yield envoy
 
 
 def ask(gateway: Envoy, *headers: Header) -> Answer:
-    return post(gateway.port, call("add"), [*call_headers("add"), *headers])
+    return post(gateway.port, call("add", {"a": 1, "b": 2}), [*call_headers("add"), *headers])
 
 
 def passing(gateway: Envoy, *headers: Header) -> int:
@@ -88,11 +80,9 @@ def test_nobody_chooses_whose_quota_they_use(gateway: Envoy, name: str) -> None:
     assert is_refused(ask(gateway, bearer(tenant, "ben"))), "another caller of the same tenant"
 
 
-def test_a_session_lives_on_when_the_quota_is_used_up(session_yaml: Path, python_server: McpServer) -> None:
-    ports = {"mcp_servers": [python_server.port]}
-    with Envoy(session_yaml, upstreams=ports, edit=load_gateway) as gateway:
-        session = LegacySession.open(gateway.port, [bearer("legacy")])
-        assert [session.text("add", a=1, b=2) for _ in range(2)] == ["3", "3"]
-        assert is_refused(session.call("add", a=1, b=2))
-        assert LegacySession.open(gateway.port, [bearer("legacy")]).id, "and another can be opened"
-        assert session.delete().status == 200
+def test_a_session_lives_on_when_the_quota_is_used_up(gateway: Envoy) -> None:
+    session = LegacySession.open(gateway.port, [bearer("legacy")])
+    assert [session.text("add", a=1, b=2) for _ in range(2)] == ["3", "3"]
+    assert is_refused(session.call("add", a=1, b=2))
+    assert LegacySession.open(gateway.port, [bearer("legacy")]).id, "and another can be opened"
+    assert session.delete().status == 200

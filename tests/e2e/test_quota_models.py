@@ -67,7 +67,8 @@ def replay(metered: Metered, file: Path, size: int) -> None:
     media_type = b"text/event-stream" if file.suffix == ".sse" else b"application/json"
 
     def answer(exchange: Exchange) -> None:
-        exchange.send(b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % media_type)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
+        exchange.send(head % media_type)
         for start in range(0, len(body), size):
             exchange.send_chunk(body[start : start + size])
         exchange.end_chunks()
