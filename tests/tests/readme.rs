@@ -19,21 +19,30 @@ fn configurations() -> Vec<(usize, String)> {
 #[test]
 fn every_example_loads_in_every_module_that_has_its_sections() {
     let examples = configurations();
-    assert!(examples.len() >= 5, "OIDC, written keys, API keys, introspection, certificates");
-    for name in ["mcp_auth", "mcp_gateway"] {
+    for (section, name, status, count) in [
+        ("auth", "mcp_auth", 401, 5),
+        ("auth", "mcp_gateway", 401, 5),
+        ("quota", "mcp_quota", 200, 3),
+        ("quota", "mcp_gateway", 401, 3),
+    ] {
         let module = module::load(name);
-        for (line, example) in &examples {
+        let section = format!("{{\n  \"{section}\":");
+        let about = |(_, example): &&(usize, String)| example.starts_with(&section);
+        let examples: Vec<_> = examples.iter().filter(about).collect();
+        assert!(examples.len() >= count, "{section}: {} examples", examples.len());
+        for (line, example) in examples {
             for profile in Profile::ALL {
                 let options =
                     Options { configuration: example.clone().into(), ..Options::default() };
                 let mut host = Host::new(&module, profile, options)
                     .unwrap_or_else(|error| panic!("README.md:{line}, {name}, {profile}: {error}"));
-                // APISIX configures at the first request. Nobody passes without credentials.
+                // APISIX configures at the first request. Where auth is, nobody passes without
+                // credentials.
                 let answer = host.exchange(0, &Exchange::new(Request::new("GET", "/mcp")));
                 let errors = host.log().into_iter().filter(|line| line.level > LogLevel::Warn);
                 let errors: Vec<String> = errors.map(|line| line.text).collect();
                 assert!(errors.is_empty(), "README.md:{line}, {name}, {profile}: {errors:?}");
-                assert_eq!(answer.status(), 401, "README.md:{line}, {name}, {profile}");
+                assert_eq!(answer.status(), status, "README.md:{line}, {name}, {profile}");
             }
         }
     }
