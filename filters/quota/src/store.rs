@@ -151,7 +151,7 @@ pub enum Failure {
     NoClock,
     /// Others wrote to the same record, again and again.
     Contention,
-    /// There is no room for a further subject.
+    /// There is no room for a further subject, or for a further counter of one.
     Full,
 }
 
