@@ -16,6 +16,11 @@ fn configurations() -> Vec<(usize, String)> {
     blocks
 }
 
+/// What the gateway module needs besides a quota.
+const AUTH: &str = r#"{"api_keys":[{"hash":
+    "sha256:537cbb9203979200b087a4885f866c4e03f5fe70a38be7d2f663b01809dbefd8","principal":"x"}],
+    "export_key":"ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="}"#;
+
 #[test]
 fn every_example_loads_in_every_module_that_has_its_sections() {
     let examples = configurations();
@@ -26,11 +31,17 @@ fn every_example_loads_in_every_module_that_has_its_sections() {
         ("quota", "mcp_gateway", 401, 3),
     ] {
         let module = module::load(name);
-        let section = format!("{{\n  \"{section}\":");
-        let about = |(_, example): &&(usize, String)| example.starts_with(&section);
+        let begin = format!("{{\n  \"{section}\":");
+        let about = |(_, example): &&(usize, String)| example.starts_with(&begin);
         let examples: Vec<_> = examples.iter().filter(about).collect();
         assert!(examples.len() >= count, "{section}: {} examples", examples.len());
         for (line, example) in examples {
+            let example = match (section, name) {
+                ("quota", "mcp_gateway") => {
+                    example.replacen('{', &format!("{{\"auth\":{AUTH},"), 1)
+                }
+                _ => example.clone(),
+            };
             for profile in Profile::ALL {
                 let options =
                     Options { configuration: example.clone().into(), ..Options::default() };
