@@ -28,7 +28,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// At the start of a text.
+    /// At the start of a text, which is as behind a space.
     pub(super) const fn new() -> Self {
         Self { run: 0, last: 0, wide: Before::SPACE }
     }

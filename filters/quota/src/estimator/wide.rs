@@ -11,6 +11,7 @@ const AFTER_HAN: usize = 1;
 const LAST_PLACE: usize = 6;
 const AFTER_ASCII: usize = 7;
 
+/// The Han characters in use.
 pub(super) const HAN: std::ops::RangeInclusive<usize> = 0x4E00..=0x9FFF;
 
 /// Each character below has a row of its own.
@@ -89,6 +90,7 @@ impl Before {
     /// After the character `code`, which follows this.
     pub(super) fn then(self, code: usize) -> Self {
         let place = match code {
+            // There are no spaces to count from: what came before tells more than how many did.
             0x4E00..=0x9FFF => AFTER_HAN,
             0x3000..=0x303F => 2,
             0x3040..=0x305F => 3,
