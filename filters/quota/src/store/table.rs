@@ -80,13 +80,15 @@ impl Table {
     ) -> Result<(), Failure> {
         let mut result = Ok(());
         let mut rest = costs;
+        let mut clock = None;
         for entries in entries.chunk_by(|a, b| a.subject == b.subject) {
             let (costs, next) = rest.split_at_checked(entries.len()).unwrap_or((rest, &[]));
             rest = next;
             let due = entries.iter().zip(costs).filter(|(entry, cost)| entry.taken != **cost);
             let Some((Entry { subject, at, .. }, _)) = due.clone().next() else { continue };
-            // A host that lost its clock meanwhile settles as of when it had one.
-            let now = environment.milliseconds().unwrap_or(0).max(*at);
+            // Once for all. A host that lost its clock meanwhile settles as of when it had one.
+            let now = *clock.get_or_insert_with(|| environment.milliseconds().unwrap_or(0));
+            let now = now.max(*at);
             let settled = self.update(*subject, now, SETTLE_TRIES, environment, |counters, now| {
                 for (entry, cost) in due.clone() {
                     let Entry { charge, taken, at, .. } = entry;
