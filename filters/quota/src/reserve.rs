@@ -181,7 +181,7 @@ impl QuotaFilter {
         let request = if guards {
             Cost { requests: 1, ..Cost::default() }
         } else {
-            self.weights.weigh(item.name, item.cost)
+            self.weights.weigh(limit.unit, item.name, item.cost)
         };
         let known = limit.unit.of(&request);
         let answer = if limit.unit.counts_answers() && !guards { limit.reserve } else { 0 };
