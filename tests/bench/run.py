@@ -13,7 +13,7 @@ from pathlib import Path
 
 import wasmtime
 
-from bench import auth, cpu, modules, quota, scan, verify
+from bench import auth, cpu, estimate, modules, quota, scan, verify
 from bench.engines import ENGINES, SLOT_SECONDS, EngineError
 from bench.figures import Figure, over, ratio
 from bench.load import LoadError, Same
@@ -27,8 +27,9 @@ from e2e.process import StartError
 NOTHING = Path(__file__).with_name("nothing.wat")
 REQUESTS = {SMALL: 1000, LARGE: 100}
 SCAN_SIZES = (1024, 64 * 1024, 1024 * 1024)
-LOAD_ROUNDS, SCAN_ROUNDS, VERIFY_ROUNDS = 7, 11, 11
-TOPICS = ("cpu", "auth", "quota", "scan", "verify", "modules")
+ESTIMATE_KINDS = ("prose", "code", "json", "base64", "zh", "ar")
+LOAD_ROUNDS, SCAN_ROUNDS, ESTIMATE_ROUNDS, VERIFY_ROUNDS = 7, 11, 11, 11
+TOPICS = ("cpu", "auth", "quota", "scan", "estimate", "verify", "modules")
 
 
 class Progress:
@@ -111,6 +112,20 @@ def _scan(target: Path) -> None:
     )
 
 
+def _estimate(target: Path) -> None:
+    speeds = estimate.measure(target, ESTIMATE_KINDS, ESTIMATE_ROUNDS)
+    rows = [
+        [kind, *_engines({engine: speeds[engine, kind] for engine in ENGINES}, 0, 1e6)] for kind in ESTIMATE_KINDS
+    ]
+    print(
+        table(
+            f"Estimate of a text's tokens; {ESTIMATE_ROUNDS} rounds of {SLOT_SECONDS * 1e3:.0f} ms",
+            ["median (quartiles), in MB/s", *ENGINES, "x native"],
+            rows,
+        )
+    )
+
+
 def _verify(target: Path) -> None:
     costs = verify.measure(target, VERIFY_ROUNDS)
     rows = [
@@ -173,6 +188,8 @@ def main() -> int:
                 _compare(quota.topics(nothing), arguments.rounds, progress)
             if "scan" in topics:
                 _scan(target)
+            if "estimate" in topics:
+                _estimate(target)
             if "verify" in topics:
                 _verify(target)
             if "modules" in topics:

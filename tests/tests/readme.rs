@@ -16,24 +16,44 @@ fn configurations() -> Vec<(usize, String)> {
     blocks
 }
 
+/// What the gateway module needs besides a quota.
+const AUTH: &str = r#"{"api_keys":[{"hash":
+    "sha256:537cbb9203979200b087a4885f866c4e03f5fe70a38be7d2f663b01809dbefd8","principal":"x"}],
+    "export_key":"ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="}"#;
+
 #[test]
 fn every_example_loads_in_every_module_that_has_its_sections() {
     let examples = configurations();
-    assert!(examples.len() >= 5, "OIDC, written keys, API keys, introspection, certificates");
-    for name in ["mcp_auth", "mcp_gateway"] {
+    for (section, name, status, count) in [
+        ("auth", "mcp_auth", 401, 5),
+        ("auth", "mcp_gateway", 401, 5),
+        ("quota", "mcp_quota", 200, 3),
+        ("quota", "mcp_gateway", 401, 3),
+    ] {
         let module = module::load(name);
-        for (line, example) in &examples {
+        let begin = format!("{{\n  \"{section}\":");
+        let about = |(_, example): &&(usize, String)| example.starts_with(&begin);
+        let examples: Vec<_> = examples.iter().filter(about).collect();
+        assert!(examples.len() >= count, "{section}: {} examples", examples.len());
+        for (line, example) in examples {
+            let example = match (section, name) {
+                ("quota", "mcp_gateway") => {
+                    example.replacen('{', &format!("{{\"auth\":{AUTH},"), 1)
+                }
+                _ => example.clone(),
+            };
             for profile in Profile::ALL {
                 let options =
                     Options { configuration: example.clone().into(), ..Options::default() };
                 let mut host = Host::new(&module, profile, options)
                     .unwrap_or_else(|error| panic!("README.md:{line}, {name}, {profile}: {error}"));
-                // APISIX configures at the first request. Nobody passes without credentials.
+                // APISIX configures at the first request. Where auth is, nobody passes without
+                // credentials.
                 let answer = host.exchange(0, &Exchange::new(Request::new("GET", "/mcp")));
                 let errors = host.log().into_iter().filter(|line| line.level > LogLevel::Warn);
                 let errors: Vec<String> = errors.map(|line| line.text).collect();
                 assert!(errors.is_empty(), "README.md:{line}, {name}, {profile}: {errors:?}");
-                assert_eq!(answer.status(), 401, "README.md:{line}, {name}, {profile}");
+                assert_eq!(answer.status(), status, "README.md:{line}, {name}, {profile}");
             }
         }
     }

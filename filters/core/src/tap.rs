@@ -62,12 +62,10 @@ impl Tap {
                     self.0 = Form::Bytes;
                 } else if !end {
                     held.extend_from_slice(chunk);
-                } else if held.is_empty() {
-                    hear(Piece::Message(chunk));
-                } else {
+                } else if !(held.is_empty() && chunk.is_empty()) {
                     held.extend_from_slice(chunk);
                     hear(Piece::Message(held));
-                    *held = Vec::new();
+                    self.0 = Form::Bytes;
                 }
             }
             Form::Events(parser) => parser.push(chunk, |event, _| match event {
@@ -120,15 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_last_chunk_may_be_empty() {
+    fn a_document_is_heard_once_and_its_last_chunk_may_be_empty() {
         let mut tap = Tap::document(10);
-        let mut heard = 0;
-        tap.push(b"{}", false, |_| heard += 1);
-        assert_eq!(heard, 0);
-        tap.push(b"", true, |piece| {
-            assert_eq!(piece, Piece::Message(b"{}"));
-            heard += 1;
-        });
-        assert_eq!(heard, 1);
+        let mut heard = Vec::new();
+        for (chunk, end) in [(&b"{}"[..], false), (b"", true), (b"", true)] {
+            tap.push(chunk, end, |piece| heard.push(piece == Piece::Message(b"{}")));
+        }
+        assert_eq!(heard, [true]);
+        Tap::document(10).push(b"", true, |_| panic!("there is none"));
     }
 }

@@ -12,6 +12,8 @@
 mod bucket;
 mod windows;
 
+use core::num::NonZeroU64;
+
 use bucket::Bucket;
 use windows::{Fading, Windows};
 
@@ -77,19 +79,19 @@ impl Counter {
     /// Takes what `charge` asks for, or nothing where its mode says so.
     pub(crate) fn take(&mut self, charge: &Charge, now: u64) -> Taken {
         let mut ledger = Ledger::load(charge, self.words, now);
-        let capacity = ledger.capacity(charge);
-        let wanted = ledger.used(now).checked_add(charge.amount);
-        let exceeded = wanted.is_none_or(|wanted| wanted > capacity);
+        let (used, capacity) = (ledger.used(now), ledger.capacity(charge));
+        let exceeded = used.checked_add(charge.amount).is_none_or(|wanted| wanted > capacity);
         if exceeded && charge.mode != Mode::Force {
-            let remaining = capacity.saturating_sub(ledger.used(now));
             let budget = capacity.checked_sub(charge.amount);
             let reset = budget.and_then(|budget| ledger.until(budget, now));
+            let remaining = capacity.saturating_sub(used);
             return Taken { amount: 0, standing: Standing { remaining, reset, exceeded } };
         }
         ledger.add(charge.amount);
         self.store(&ledger);
-        let remaining = capacity.saturating_sub(ledger.used(now));
-        let standing = Standing { remaining, reset: ledger.until(0, now), exceeded };
+        let used = used.saturating_add(charge.amount);
+        let reset = if used == 0 { Some(0) } else { ledger.until(0, now) };
+        let standing = Standing { remaining: capacity.saturating_sub(used), reset, exceeded };
         Taken { amount: charge.amount, standing }
     }
 
@@ -146,7 +148,7 @@ impl Ledger {
         }
     }
 
-    /// Milliseconds until no more than `budget` is used.
+    /// Milliseconds until no more than `budget` is used, as long as more is.
     fn until(&self, budget: u64, now: u64) -> Option<u64> {
         match self {
             Self::Windows(windows) => windows.until(budget, now),
@@ -160,6 +162,20 @@ impl Ledger {
             Self::Bucket(bucket) => bucket.add(amount),
         }
     }
+}
+
+/// A quotient, rounded up.
+fn divide(dividend: u128, divisor: NonZeroU64) -> u64 {
+    // Most of them are small, and the division of large ones is slow.
+    match u64::try_from(dividend) {
+        Ok(dividend) => dividend.div_ceil(divisor.get()),
+        Err(_) => u64::try_from(dividend.div_ceil(divisor.get().into())).unwrap_or(u64::MAX),
+    }
+}
+
+/// A product that cannot overflow.
+fn multiply(a: u64, b: u64) -> u128 {
+    u128::from(a).saturating_mul(b.into())
 }
 
 #[cfg(test)]

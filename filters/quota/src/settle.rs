@@ -75,7 +75,7 @@ impl QuotaFilter {
         let measured = open.meter.as_ref().map(|meter| meter.finish(ending == Ending::Complete));
         let measured = measured.filter(|_| open.status.is_some());
         if let Some(measured) = &measured {
-            self.tally.usage(measured.provenance);
+            self.tally.usage(measured.provenance, environment);
         }
         let failed = open.status.is_some_and(|status| status >= 500)
             && self.upstream_failure == UpstreamFailure::Refund;

@@ -49,8 +49,8 @@ pub enum Algorithm {
         /// What it holds; nothing if the limit is 0.
         burst: u64,
     },
-    /// Not at all: what is taken is given back. What was taken `forget_after` ago, or twice that at
-    /// most, is free, in case its taker is gone.
+    /// Not at all: what is taken is given back. In case its taker is gone, it is free again after
+    /// `forget_after`, or twice that at most.
     Concurrent {
         /// After so long.
         forget_after: u64,
@@ -109,7 +109,8 @@ pub struct Standing {
 pub enum Verdict {
     /// Everything was taken, shadowed charges that were exceeded aside.
     Reserved(Reservation),
-    /// Nothing was taken: the charge at `charge` of the debit at `debit` was refused.
+    /// Nothing was taken: the charge at `charge` of the debit at `debit` was refused. Of several,
+    /// this is one.
     Refused {
         /// Index of the debit.
         debit: usize,
@@ -150,7 +151,7 @@ pub enum Failure {
     NoClock,
     /// Others wrote to the same record, again and again.
     Contention,
-    /// There is no room for a further subject.
+    /// There is no room for a further subject, or for a further counter of one.
     Full,
 }
 

@@ -1,7 +1,7 @@
 //! What is told of limits in metrics. Counts are gathered here and handed to the host with its
 //! ticks, since each hand-over is a call to it.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use mcp_core::pipeline::Environment;
 
@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     counters: RefCell<Vec<Counter>>,
     busiest: RefCell<Vec<Vec<Busy>>>,
     limits: Vec<String>,
+    /// Answers whose usage could not be read.
+    missing: Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Tally {
             counters: RefCell::new(names.map(|name| Counter { name, pending: 0 }).collect()),
             busiest: RefCell::new(vec![Vec::new(); limits.len()]),
             limits: limits.iter().map(|limit| limit.name.clone()).collect(),
+            missing: Cell::new(0),
         }
     }
 
@@ -90,10 +93,21 @@ impl Tally {
         self.note(row.saturating_add(column), amount);
     }
 
-    /// Counts an answer whose usage is known in this way.
-    pub(crate) fn usage(&self, provenance: Provenance) {
+    /// Counts an answer whose usage is known in this way. That none can be read is worth a line in
+    /// the log, though not one for each: after so many, the next comes after as many again.
+    pub(crate) fn usage(&self, provenance: Provenance, environment: &mut dyn Environment) {
         let index = PROVENANCES.iter().position(|(known, _)| *known == provenance);
         self.note(index.unwrap_or_default(), 1);
+        if provenance == Provenance::Missing {
+            let missing = self.missing.get().saturating_add(1);
+            self.missing.set(missing);
+            if missing.is_power_of_two() {
+                environment.warn(&format!(
+                    "quota: the usage of {missing} answers so far could not be read (provenance \
+                     missing): they are charged by missing_usage"
+                ));
+            }
+        }
     }
 
     /// Notes how much a subject of the limit at this index has left.

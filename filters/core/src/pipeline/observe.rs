@@ -141,7 +141,14 @@ impl<F: Filter> Pipeline<F> {
         }
         exchange.phase = Phase::Finished;
         let ending = if exchange.has_ended() { Ending::Cut } else { ending };
-        self.filter.finish(ending, &exchange.caller, environment, &mut exchange.state);
+        let Exchange { observer, caller, state, .. } = exchange;
+        if let Some(tap) = observer.as_mut().and_then(|observer| observer.tap.as_mut()) {
+            // A document that ends in trailers is whole, and nobody said so.
+            tap.push(b"", true, |piece| {
+                self.filter.observe(piece, caller, environment, state);
+            });
+        }
+        self.filter.finish(ending, caller, environment, state);
     }
 
     fn pass(

@@ -4,11 +4,13 @@
 //! one millisecond `limit` of these flow in, and a token is `window` of them. It may be owed more
 //! than the bucket holds: then it is in debt, by force or by settlement.
 
-use super::Words;
+use core::num::NonZeroU64;
+
+use super::{Words, divide, multiply};
 
 #[derive(Debug)]
 pub(super) struct Bucket {
-    window: u128,
+    window: NonZeroU64,
     limit: u64,
     owed: u128,
     /// Up to when what flowed in is counted.
@@ -20,9 +22,10 @@ pub(super) struct Bucket {
 impl Bucket {
     pub(super) fn load(words: Words, window: u64, limit: u64, now: u64) -> Self {
         let [low, high, since, full_at] = words;
-        let inflow = u128::from(now.saturating_sub(since)).saturating_mul(limit.into());
+        let inflow = multiply(now.saturating_sub(since), limit);
         let owed = (u128::from(high) << u64::BITS | u128::from(low)).saturating_sub(inflow);
-        let mut bucket = Self { window: window.max(1).into(), limit, owed, now, full_at };
+        let window = NonZeroU64::new(window).unwrap_or(NonZeroU64::MIN);
+        let mut bucket = Self { window, limit, owed, now, full_at };
         bucket.note_if_full();
         bucket
     }
@@ -34,15 +37,12 @@ impl Bucket {
     }
 
     pub(super) fn used(&self) -> u64 {
-        saturate(self.owed.div_ceil(self.window))
+        divide(self.owed, self.window)
     }
 
     pub(super) fn until(&self, budget: u64) -> Option<u64> {
-        match self.owed.saturating_sub(self.tokens(budget)) {
-            0 => Some(0),
-            _ if self.limit == 0 => None,
-            excess => Some(saturate(excess.div_ceil(self.limit.into()))),
-        }
+        let excess = self.owed.saturating_sub(self.tokens(budget));
+        NonZeroU64::new(self.limit).map(|limit| divide(excess, limit))
     }
 
     pub(super) fn add(&mut self, amount: u64) {
@@ -62,11 +62,10 @@ impl Bucket {
 
     /// One into which nothing flows gives nothing, and need not be kept longer than others.
     pub(super) fn idle_at(&self) -> u64 {
-        match self.until(0) {
-            Some(0) => 0,
-            Some(wait) => self.now.saturating_add(wait),
-            None => self.now.saturating_add(saturate(self.window)),
+        if self.owed == 0 {
+            return 0;
         }
+        self.now.saturating_add(self.until(0).unwrap_or(self.window.get()))
     }
 
     const fn note_if_full(&mut self) {
@@ -76,10 +75,6 @@ impl Bucket {
     }
 
     fn tokens(&self, amount: u64) -> u128 {
-        self.window.saturating_mul(amount.into())
+        multiply(amount, self.window.get())
     }
-}
-
-fn saturate(number: u128) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }

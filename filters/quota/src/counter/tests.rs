@@ -144,6 +144,17 @@ fn a_token_bucket_gives_back_only_what_has_not_flowed_in_again() {
 }
 
 #[test]
+fn a_token_bucket_holds_a_month_of_cost() {
+    const MONTH: u64 = 30 * 24 * 3_600_000;
+    const COST: u64 = 1_000_000_000_000_000;
+    let mut script = Script::of(Algorithm::TokenBucket { window: MONTH, burst: COST });
+    script.charge.limit = COST;
+    assert_eq!(script.take(0, COST), (COST, 0, Some(MONTH)));
+    assert_eq!(script.take(MONTH / 2, COST), (0, COST / 2, Some(MONTH / 2)));
+    assert_eq!(script.take(MONTH / 2, COST / 2), (COST / 2, 0, Some(MONTH)));
+}
+
+#[test]
 fn into_a_bucket_without_a_limit_nothing_flows() {
     let mut script = Script::of(BUCKET);
     script.charge.limit = 0;

@@ -3,7 +3,7 @@
 
 use core::num::NonZeroU64;
 
-use super::Words;
+use super::{Words, divide, multiply};
 
 /// How much a window counts once it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,7 @@ impl Windows {
             // Rounded up: what is left of a token is a token.
             Fading::Evenly => {
                 let left = self.end().saturating_sub(now).min(self.window.get());
-                let part = product(self.previous, left).div_ceil(self.window.get().into());
-                u64::try_from(part).unwrap_or(u64::MAX)
+                divide(multiply(self.previous, left), self.window)
             }
             Fading::AtTheEnd => self.previous,
         };
@@ -59,9 +58,6 @@ impl Windows {
     }
 
     pub(super) fn until(&self, budget: u64, now: u64) -> Option<u64> {
-        if self.used(now) <= budget {
-            return Some(0);
-        }
         let at = match (self.fading, budget.checked_sub(self.current)) {
             (Fading::AtOnce, _) => self.end(),
             (Fading::AtTheEnd, _) => return None,
@@ -107,11 +103,9 @@ impl Windows {
 
     /// When no more than `budget` is left of `total`, of which nothing is left at `end`.
     fn faded(&self, end: u64, total: u64, budget: u64) -> u64 {
-        let left = product(budget, self.window.get()).checked_div(total.into()).unwrap_or(0);
-        end.saturating_sub(u64::try_from(left).unwrap_or(u64::MAX))
+        // What has to go, rounded up, of what goes in a window.
+        let excess = multiply(total.saturating_sub(budget), self.window.get());
+        let gone = NonZeroU64::new(total).map_or(0, |total| divide(excess, total));
+        end.saturating_sub(self.window.get()).saturating_add(gone)
     }
-}
-
-fn product(a: u64, b: u64) -> u128 {
-    u128::from(a).saturating_mul(b.into())
 }

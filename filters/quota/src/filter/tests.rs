@@ -23,12 +23,14 @@ struct World {
     shared: BTreeMap<String, (Vec<u8>, u32)>,
     counted: BTreeMap<String, u64>,
     gauges: BTreeMap<String, u64>,
+    warned: Vec<String>,
 }
 
 impl Default for World {
     fn default() -> Self {
         let (shared, counted, gauges) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { now: 1_800_000_000_000, sharing: true, shared, counted, gauges }
+        let warned = Vec::new();
+        Self { now: 1_800_000_000_000, sharing: true, shared, counted, gauges, warned }
     }
 }
 
@@ -48,6 +50,10 @@ impl Environment for World {
 
     fn gauge(&mut self, gauge: &str, value: u64) {
         self.gauges.insert(gauge.to_owned(), value);
+    }
+
+    fn warn(&mut self, problem: &str) {
+        self.warned.push(problem.to_owned());
     }
 
     fn randomize(&mut self, bytes: &mut [u8]) -> bool {

@@ -93,9 +93,9 @@ const MAX_PARTS: usize = 8;
 /// The longest window: a month and a bit, as billing has it.
 const MAX_WINDOW: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 
-/// How long a call is believed to be under way whose end nobody tells (default of `window` for the
-/// unit `concurrent`).
-const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
+/// How long a call is believed to be under way whose end nobody tells, as of a VM that trapped
+/// (default of `window` for the unit `concurrent`).
+const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The most there can be of anything, so that sums stay far from the edge.
 const MAX_AMOUNT: u64 = 1 << 53;
@@ -167,6 +167,9 @@ impl Limits {
         };
         let key = Key::new(entry.key);
         let counter = counter(&[namespace, &entry.name, key.as_str(), unit.as_str()], algorithm);
+        if self.limits.iter().any(|other| other.counter == counter) {
+            return Err(ConfigError::new("name", "hashes as another limit's does: choose another"));
+        }
         let key = self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
             self.keys.push(key);
             self.keys.len().saturating_sub(1)

@@ -45,8 +45,10 @@ fn agree(environment: &mut dyn Environment) -> HashKey {
     if let Some(key) = found {
         return key;
     }
-    let mut key = *b"no random source";
-    environment.randomize(&mut key);
+    let mut key = HashKey::default();
+    if !environment.randomize(&mut key) {
+        key = *b"no random source";
+    }
     if environment.share(&name, &key, version) {
         return key;
     }

@@ -12,7 +12,9 @@ use crate::counter::Tag;
 /// The counters of as many subjects as it was made for, and of more as long as some are idle.
 ///
 /// It is exact over all workers that share it. A subject that is not idle is never forgotten; one
-/// more than there is room for is [`Failure::Full`].
+/// more than there is room for is [`Failure::Full`]. In a cell there are up to 12, each with 17 bytes
+/// and 45 for each counter, so a table that holds as many as it was made for has about a twelfth of
+/// the bytes that it can have.
 #[derive(Debug)]
 pub struct Table {
     cells: Cells,
@@ -51,8 +53,8 @@ impl Table {
         Self { cells: Cells::own(subjects) }
     }
 
-    /// Takes all charges of one debit and appends what was taken to `entries`, or answers which
-    /// charge was refused.
+    /// Takes all charges of one debit and puts what was taken into `entries`, or answers which charge
+    /// was refused.
     fn debit(
         &self,
         debit: &Debit,
@@ -72,40 +74,29 @@ impl Table {
         outcome.map(|()| refused)
     }
 
-    fn correct(
+    /// Settles `entries`, which are all of one subject.
+    fn settle_subject(
         &self,
         entries: &[Entry],
         costs: &[u64],
+        now: u64,
         environment: &mut dyn Environment,
     ) -> Result<(), Failure> {
-        let mut result = Ok(());
-        let mut rest = costs;
-        let mut clock = None;
-        for entries in entries.chunk_by(|a, b| a.subject == b.subject) {
-            let (costs, next) = rest.split_at_checked(entries.len()).unwrap_or((rest, &[]));
-            rest = next;
-            let due = entries.iter().zip(costs).filter(|(entry, cost)| entry.taken != **cost);
-            let Some((Entry { subject, at, .. }, _)) = due.clone().next() else { continue };
-            // Once for all. A host that lost its clock meanwhile settles as of when it had one.
-            let now = *clock.get_or_insert_with(|| environment.milliseconds().unwrap_or(0));
-            let now = now.max(*at);
-            let settled = self.update(*subject, now, SETTLE_TRIES, environment, |counters, now| {
-                for (entry, cost) in due.clone() {
-                    let Entry { charge, taken, at, .. } = entry;
-                    counters.change(Tag::of(charge), |counter| {
-                        counter.settle(charge, *at, *taken, *cost, now);
-                    });
-                }
-                // Even where nothing changes, so that all know that it is that late.
-                true
-            });
-            if settled.is_err() {
-                let count = u64::try_from(due.count()).unwrap_or(u64::MAX);
-                environment.add(UNSETTLED, count);
-                result = settled;
+        let due = entries.iter().zip(costs).filter(|(entry, cost)| entry.taken != **cost);
+        let Some((Entry { subject, at, .. }, _)) = due.clone().next() else { return Ok(()) };
+        let settled = self.update(*subject, now.max(*at), SETTLE_TRIES, environment, |counters, now| {
+            for (Entry { charge, taken, at, .. }, cost) in due.clone() {
+                counters.change(Tag::of(charge), |counter| {
+                    counter.settle(charge, *at, *taken, *cost, now);
+                });
             }
-        }
-        result
+            // Even where nothing changes, so that all know that it is that late.
+            true
+        });
+        settled.inspect_err(|_| {
+            let count = u64::try_from(due.count()).unwrap_or(u64::MAX);
+            environment.add(UNSETTLED, count);
+        })
     }
 
     /// Changes the counters of `subject`; `change` says whether it did.
@@ -159,7 +150,7 @@ impl Store for Table {
         if let Some(stopped) = stopped {
             for Part { entries, .. } in &parts {
                 // What cannot be given back is counted; the answer is the same.
-                let _ = self.correct(entries, &vec![0; entries.len()], environment);
+                let _ = self.settle_subject(entries, &vec![0; entries.len()], now, environment);
             }
             return stopped;
         }
@@ -174,7 +165,19 @@ impl Store for Table {
         costs: &[u64],
         environment: &mut dyn Environment,
     ) -> Result<(), Failure> {
-        self.correct(&reservation.entries, costs, environment)
+        if reservation.entries.iter().zip(costs).all(|(entry, cost)| entry.taken == *cost) {
+            return Ok(());
+        }
+        // A host that lost its clock meanwhile settles as of when it had one.
+        let now = environment.milliseconds().unwrap_or(0);
+        let (mut result, mut rest) = (Ok(()), costs);
+        for entries in reservation.entries.chunk_by(|a, b| a.subject == b.subject) {
+            let (costs, next) = rest.split_at_checked(entries.len()).unwrap_or((rest, &[]));
+            rest = next;
+            let settled = self.settle_subject(entries, costs, now, environment);
+            result = result.and(settled);
+        }
+        result
     }
 }
 

@@ -330,6 +330,13 @@ fn an_exchange_is_finished_once() {
     pipeline.finish(&mut exchange, Ending::Complete, &mut World(0));
     assert_eq!(exchange.state, ["Cut"]);
 
+    // A document that ended in trailers was whole.
+    let (pipeline, mut exchange) = forwarded(LISTEN, CALL);
+    pipeline.response_head(&mut exchange, &Answer(JSON), &mut World(0));
+    pipeline.response_body(&mut exchange, b"{}", false, &mut World(0));
+    pipeline.finish(&mut exchange, Ending::Cut, &mut World(0));
+    assert_eq!(exchange.state, ["2 bytes", "{}", "Cut"]);
+
     // One that was ended here did not come to its end.
     let (pipeline, mut exchange) = forwarded(MESSAGES, CALL);
     pipeline.response_head(&mut exchange, &Answer(EVENTS), &mut World(0));

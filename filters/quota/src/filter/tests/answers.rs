@@ -119,6 +119,7 @@ fn an_answer_that_cannot_be_read_costs_what_was_reserved_unless_it_is_free() {
         gateway.answer(&mut exchange, &Answer(200, JSON), &["no JSON"]);
         assert_eq!(gateway.counted("mcp_quota_usage.provenance.missing"), 1);
         assert_eq!(gateway.settled(), settled, "{policy}");
+        assert_eq!(gateway.world.warned.len(), 1, "{:?}", gateway.world.warned);
     }
 }
 

@@ -189,6 +189,21 @@ fn a_failure_at_the_second_subject_gives_back_what_was_taken_from_the_first() {
 }
 
 #[test]
+fn subjects_are_debited_in_the_order_of_the_table_whatever_the_order_of_the_debits() {
+    let mut debits =
+        [debit(subject(5, 1), &[charge(1, 10, 3)]), debit(subject(9, 1), &[charge(1, 10, 3)])];
+    for _ in 0..2 {
+        let (host, table) = (Host::default(), table(256));
+        let mut worker = host.worker(NOW);
+        worker.conflicts = 5;
+        worker.conflicts_under = Some("mcp_quota.1.256.5");
+        assert_eq!(table.reserve(&debits, &mut worker), Err(Failure::Contention));
+        assert_eq!(host.get("mcp_quota.1.256.9"), None, "it was not its turn");
+        debits.reverse();
+    }
+}
+
+#[test]
 fn nobody_loses_its_place_to_one_more_than_there_is_room_for() {
     let (host, table) = (Host::default(), table(256));
     let mut worker = host.worker(NOW);
