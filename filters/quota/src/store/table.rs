@@ -84,15 +84,16 @@ impl Table {
     ) -> Result<(), Failure> {
         let due = entries.iter().zip(costs).filter(|(entry, cost)| entry.taken != **cost);
         let Some((Entry { subject, at, .. }, _)) = due.clone().next() else { return Ok(()) };
-        let settled = self.update(*subject, now.max(*at), SETTLE_TRIES, environment, |counters, now| {
-            for (Entry { charge, taken, at, .. }, cost) in due.clone() {
-                counters.change(Tag::of(charge), |counter| {
-                    counter.settle(charge, *at, *taken, *cost, now);
-                });
-            }
-            // Even where nothing changes, so that all know that it is that late.
-            true
-        });
+        let settled =
+            self.update(*subject, now.max(*at), SETTLE_TRIES, environment, |counters, now| {
+                for (Entry { charge, taken, at, .. }, cost) in due.clone() {
+                    counters.change(Tag::of(charge), |counter| {
+                        counter.settle(charge, *at, *taken, *cost, now);
+                    });
+                }
+                // Even where nothing changes, so that all know that it is that late.
+                true
+            });
         settled.inspect_err(|_| {
             let count = u64::try_from(due.count()).unwrap_or(u64::MAX);
             environment.add(UNSETTLED, count);
