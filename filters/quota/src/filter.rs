@@ -22,7 +22,7 @@ use crate::reserve::Open;
 use crate::store::{Hasher, Store};
 use crate::tally::Tally;
 use crate::weights::Weights;
-use crate::who::{Sighting, Sources};
+use crate::who::{ACCEPT_ENCODING, Sighting, Sources};
 
 /// The configured filter.
 pub struct QuotaFilter {
@@ -89,7 +89,8 @@ impl Filter for QuotaFilter {
         self.reserve(call, caller, environment, state)?;
         let reads = state.open.as_ref().is_some_and(|open| open.attention() != Attention::None);
         // What is compressed cannot be counted.
-        let plain = reads.then(|| Edit::Remove(b"accept-encoding".to_vec()));
+        let codings = reads && state.sighting.accepts_coding;
+        let plain = codings.then(|| Edit::Remove(ACCEPT_ENCODING.into()));
         Ok(plain.into_iter().collect())
     }
 

@@ -8,9 +8,9 @@ use crate::config::OnStoreFailure;
 use crate::cost::Cost;
 use crate::denial;
 use crate::filter::{QuotaFilter, State};
-use crate::limit::Limit;
+use crate::limit::{Limit, Who};
 use crate::repeats::Retries;
-use crate::store::{Charge, Debit, Mode, Reservation, Standing, Verdict};
+use crate::store::{Charge, Debit, Mode, Reservation, Standing, Subject, Verdict};
 use crate::tally::Count;
 use crate::usage::{self, Meter, Usage};
 
@@ -53,6 +53,12 @@ struct Item<'a> {
     refusable: bool,
 }
 
+/// Of the keys that one message was counted by so far, the subjects: limits share keys.
+struct Subjects<'a> {
+    who: &'a Who<'a>,
+    known: Vec<(usize, Subject)>,
+}
+
 /// What clients must be able to do whatever they used up: open a session, and find out what there
 /// is.
 const NEVER_REFUSED: [&str; 2] = ["initialize", "server/discover"];
@@ -86,16 +92,15 @@ impl QuotaFilter {
         let mut claims: Vec<Vec<Claim>> = Vec::new();
         for item in &items {
             let who = who(item.method, item.name);
+            let mut subjects = Subjects { who: &who, known: Vec::new() };
             for (index, limit) in self.limits.limits.iter().enumerate() {
                 let guards = self.flood_guard == Some(index);
                 let Some((charge, claim)) = self.charge(index, limit, item, caller, guards) else {
                     continue;
                 };
-                let Some(values) = self.limits.keys.get(limit.key).and_then(|key| key.values(&who))
-                else {
+                let Some(subject) = self.subject(limit.key, &mut subjects, environment) else {
                     continue;
                 };
-                let subject = self.hasher.subject(values.iter().map(AsRef::as_ref), environment);
                 add(&mut debits, &mut claims, Debit { subject, charges: vec![charge] }, claim);
             }
         }
@@ -139,6 +144,22 @@ impl QuotaFilter {
         Ok(())
     }
 
+    /// The subject of the key at this index; `None` if the call is no affair of it.
+    fn subject(
+        &self,
+        key: usize,
+        subjects: &mut Subjects<'_>,
+        environment: &mut dyn Environment,
+    ) -> Option<Subject> {
+        if let Some((_, subject)) = subjects.known.iter().find(|(known, _)| *known == key) {
+            return Some(*subject);
+        }
+        let values = self.limits.keys.get(key)?.values(subjects.who)?;
+        let subject = self.hasher.subject(values.iter().map(AsRef::as_ref), environment);
+        subjects.known.push((key, subject));
+        Some(subject)
+    }
+
     /// Whether anything is configured.
     fn is_needed(&self) -> bool {
         !self.limits.limits.is_empty() || self.repeats.breaks_loops() || !self.caps.is_empty()
@@ -160,7 +181,7 @@ impl QuotaFilter {
         let request = if guards {
             Cost { requests: 1, ..Cost::default() }
         } else {
-            self.weights.weigh(item.name, item.cost)
+            self.weights.weigh(limit.unit, item.name, item.cost)
         };
         let known = limit.unit.of(&request);
         let answer = if limit.unit.counts_answers() && !guards { limit.reserve } else { 0 };

@@ -1,6 +1,6 @@
 //! While the answer passes and after it: what the call really cost.
 
-use mcp_core::pipeline::{Caller, Ending, Environment, Observation};
+use mcp_core::pipeline::{Attention, Caller, Ending, Environment, Observation};
 use mcp_core::refusal::{Reason, Refusal};
 use mcp_core::rewrite::Piece;
 
@@ -8,11 +8,11 @@ use crate::config::{MissingUsage, UpstreamFailure};
 use crate::cost::Cost;
 use crate::denial;
 use crate::filter::QuotaFilter;
-use crate::limit::Limit;
+use crate::limit::{Limit, Unit};
 use crate::reserve::{Claim, Open};
 use crate::store::Entry;
 use crate::tally::Count;
-use crate::usage::{Measured, Provenance, Usage};
+use crate::usage::{Measured, Meter, Provenance, Usage};
 
 impl QuotaFilter {
     /// Counts a message of the answer. What it says matters only where the answer is judged.
@@ -35,6 +35,10 @@ impl QuotaFilter {
             }
             Piece::Unreadable => meter.unreadable(),
         }
+        // Whoever only listens changes nothing.
+        if open.attention() != Attention::Judge {
+            return Observation::Pass;
+        }
         let judged = self.judge_limits(open, message);
         if judged != Observation::Pass {
             return judged;
@@ -44,15 +48,15 @@ impl QuotaFilter {
     }
 
     /// Ends an answer that costs more than a hard limit had left.
-    fn judge_limits(&self, open: &Open, message: Piece<'_>) -> Observation {
-        let usage = open.meter.as_ref().map(|meter| meter.so_far()).unwrap_or_default();
+    fn judge_limits(&self, open: &mut Open, message: Piece<'_>) -> Observation {
+        let usage = open.meter.as_mut().map(Meter::so_far).unwrap_or_default();
         let entries = open.reservation.entries.iter().zip(&open.claims);
         for (entry, claim) in entries {
             let Some(limit) = self.limits.limits.get(claim.limit).filter(|limit| limit.hard) else {
                 continue;
             };
             let left = entry.standing.remaining.saturating_add(entry.taken);
-            if limit.unit.of(&self.cost(open, claim, usage)) > left {
+            if limit.unit.of(&self.cost(open, claim, limit.unit, usage)) > left {
                 let refusal = denial::exceeded(limit, claim.amount, entry.standing);
                 return Observation::End(refusal);
             }
@@ -101,7 +105,7 @@ impl QuotaFilter {
         if entry.taken == 0 && entry.standing.exceeded {
             return 0;
         }
-        if limit.unit == crate::limit::Unit::Concurrent {
+        if limit.unit == Unit::Concurrent {
             return 0;
         }
         let missing = measured.is_some_and(|known| known.provenance == Provenance::Missing);
@@ -109,17 +113,17 @@ impl QuotaFilter {
             return entry.taken;
         }
         let usage = measured.map(|known| known.usage).unwrap_or_default();
-        limit.unit.of(&self.cost(open, claim, usage))
+        limit.unit.of(&self.cost(open, claim, limit.unit, usage))
     }
 
     /// What the call cost a limit, with an answer of this usage. What the provider says it read
     /// counts instead of what was estimated of the request.
-    fn cost(&self, open: &Open, claim: &Claim, answer: Usage) -> Cost {
+    fn cost(&self, open: &Open, claim: &Claim, unit: Unit, answer: Usage) -> Cost {
         let request = claim.request;
         let read = answer.input.saturating_add(answer.cached) > 0;
         let asked = if read { Usage::default() } else { request.usage };
         let cost =
             Cost { response_bytes: open.response_bytes, usage: asked.plus(answer), ..request };
-        self.weights.weigh(open.name.as_deref(), cost)
+        self.weights.weigh(unit, open.name.as_deref(), cost)
     }
 }

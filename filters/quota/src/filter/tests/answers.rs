@@ -155,6 +155,11 @@ fn a_model_says_what_it_cost() {
         assert_eq!(gateway.settled(), settled, "{unit}");
         assert_eq!(gateway.counted("mcp_quota_usage.provenance.exact"), 1);
     }
+    // Nothing is removed that is not there: each edit is a call to the host.
+    let mut gateway = Gateway::new(budget(100_000, "tokens", json!({})));
+    gateway.compressed = false;
+    let (_, edits) = gateway.send("/v1/chat/completions", ANA, ask).expect("it passes");
+    assert_eq!(edits, []);
     // Refused, a model's client is told by status.
     let mut gateway = Gateway::new(budget(1, "tokens", json!({})));
     let reply = gateway.send("/v1/messages", ANA, ask).map(drop).expect_err("it is refused");
