@@ -267,44 +267,6 @@ fn a_new_configuration_goes_on_counting_where_the_old_one_was() {
     assert_eq!(passing(&mut host, 6), 2);
 }
 
-/// Callers of which none comes back; an issue of a million takes minutes in this build.
-const CALLERS: usize = 100_000;
-/// Cells of the table; a subject has its place in one, and each holds twelve at most.
-const CELLS: usize = 2_048;
-/// Bytes that a cell may have: its key and version, and twelve subjects with one counter each.
-const CELL: usize = 64 + 12 * (17 + 45);
-
-#[test]
-fn very_many_callers_leave_what_host_and_guest_remember_bounded() {
-    for profile in Profile::ALL {
-        let each = json!({"name": "each", "key": ["principal"], "unit": "requests", "limit": 5,
-            "window": "10s"});
-        let mut configuration = configuration(json!([each]));
-        configuration["quota"]["max_subjects"] = CELLS.into();
-        configuration["quota"]["loop_breaker"] = json!({"calls": 5, "window": "10s"});
-        let mut host = host(profile, 1, &configuration);
-        let (mut passed, mut pages) = (0, 0);
-        for number in 0..CALLERS {
-            let request = message::modern_call("add").header("x-user", format!("planted-{number}"));
-            passed += usize::from(is_allowed(&host.exchange(0, &Exchange::new(request))));
-            if number % 200 == 0 {
-                host.forget_journal();
-                host.advance(Duration::from_secs(1));
-            }
-            if number == CALLERS / 4 {
-                pages = host.memory_pages(0);
-            }
-        }
-        assert_eq!(passed, CALLERS, "{profile}: there is room for those that are not idle");
-        assert_eq!(host.memory_pages(0), pages, "{profile}: pages of 64 KiB");
-        let (keys, bytes) = host.shared_data_size();
-        // The table, that of calls seen lately, and the key of hashes.
-        assert!(keys <= CELLS + 8_192 + 1, "{profile}: {keys} keys");
-        assert!(bytes <= CELLS * CELL + 8_192 * (64 + 8 * 32), "{profile}: {bytes} bytes");
-        assert_eq!(keys > 0, profile == Profile::Envoy);
-    }
-}
-
 #[test]
 fn a_flood_of_callers_fills_the_table_and_no_more() {
     for profile in Profile::ALL {
