@@ -98,7 +98,7 @@ const MAX_WINDOW: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The most there can be of anything, so that sums stay far from the edge.
-const MAX_AMOUNT: u64 = 1 << 53;
+pub(super) const MAX_AMOUNT: u64 = 1 << 53;
 
 impl LimitConfig {
     /// A limit on requests by address and principal.
@@ -153,7 +153,7 @@ impl Limits {
     ) -> Result<(), ConfigError> {
         let unit = entry.unit.unwrap_or(Unit::Requests);
         check(&entry, unit)?;
-        let share = |amount: u64| amount.div_ceil(workers.max(1));
+        let share = |amount: u64| share(amount, workers);
         let amount = share(entry.limit.0);
         let window = milliseconds(entry.window.map_or(FORGET_AFTER, |period| period.0));
         let algorithm = match entry.algorithm {
@@ -180,8 +180,10 @@ impl Limits {
             unit,
             amount,
             overrides: overrides.map(|Section(own)| (own.tenants, share(own.limit.0))).collect(),
+            workers,
             window,
             algorithm,
+            has_burst: entry.burst.is_some(),
             reserve: entry.reserve.map_or(1, |reserve| reserve.0),
             hard: entry.hard,
             shadow: entry.shadow,
@@ -274,6 +276,11 @@ fn check(entry: &LimitConfig, unit: Unit) -> Result<(), ConfigError> {
         Some((_, key, problem)) => Err(ConfigError::new(key, problem)),
         None => Ok(()),
     }
+}
+
+/// One worker's share of an amount.
+pub(super) fn share(amount: u64, workers: u64) -> u64 {
+    amount.div_ceil(workers.max(1))
 }
 
 /// What makes a counter another one: whatever its state could not be read by.
