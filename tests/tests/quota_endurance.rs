@@ -112,7 +112,7 @@ fn exchange(kind: usize, number: usize) -> Exchange {
         6 => (call("zip"), json(200).header("content-encoding", "gzip").body("\u{1f}")),
         7 => (Request::new("GET", "/mcp").header("accept", "text/event-stream"), events()),
         8 => (call("fail"), json(503)),
-        _ if number % 1_000 == 0 => (call("large"), json(200).body("[".repeat(1_200_000))),
+        _ if number.is_multiple_of(1_000) => (call("large"), json(200).body("[".repeat(1_200_000))),
         _ => (message::modern_call("add"), json(200).body(result.to_string())),
     };
     if matches!(kind, 1 | 2 | 7) {
