@@ -11,6 +11,7 @@ use siphasher::sip::SipHasher24;
 
 use super::key::{Key, Part};
 use super::{Covers, Limit, Unit};
+use crate::config::FLOOD_GUARD;
 use crate::store::{Algorithm, CounterId};
 
 /// A quantity: a whole number, or its digits in a string, since APISIX rounds large numbers.
@@ -131,7 +132,7 @@ impl Limits {
         if entries.len() > MAX_LIMITS {
             return Err(ConfigError::new("limits", format!("has more than {MAX_LIMITS} limits")));
         }
-        let mut names = BTreeSet::new();
+        let mut names = BTreeSet::from([FLOOD_GUARD.to_owned()]);
         let mut built = Self::default();
         for (index, Section(entry)) in entries.into_iter().enumerate() {
             let within = |error: ConfigError| error.within(&format!("limits[{index}]"));

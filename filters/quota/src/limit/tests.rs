@@ -63,6 +63,8 @@ fn a_wrong_limit_is_named_with_what_is_allowed() {
     }
     let twice = build(json!([limit(json!({})), limit(json!({}))])).expect_err("the same name");
     assert_eq!(twice.path, "limits[1].name");
+    let guard = build(json!([limit(json!({"name": "flood_guard"}))])).expect_err("the guard's");
+    assert_eq!(guard.path, "limits[0].name");
 }
 
 #[test]
