@@ -184,7 +184,8 @@ impl QuotaFilter {
             self.weights.weigh(limit.unit, item.name, item.cost)
         };
         let known = limit.unit.of(&request);
-        let answer = if limit.unit.counts_answers() && !guards { limit.reserve } else { 0 };
+        let answered = limit.unit.counts_answers() && !guards;
+        let answer = if answered { limit.reserve_for(amount) } else { 0 };
         let (mode, taken) = if !(item.refusable || guards) {
             (Mode::Force, known)
         } else if limit.shadow {
@@ -197,7 +198,7 @@ impl QuotaFilter {
         }
         let charge = Charge {
             counter: limit.counter,
-            algorithm: limit.algorithm,
+            algorithm: limit.algorithm_for(amount),
             limit: amount,
             amount: taken,
             mode,

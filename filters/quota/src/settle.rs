@@ -49,7 +49,7 @@ impl QuotaFilter {
 
     /// Ends an answer that costs more than a hard limit had left.
     fn judge_limits(&self, open: &mut Open, message: Piece<'_>) -> Observation {
-        let usage = open.meter.as_mut().map(Meter::so_far).unwrap_or_default();
+        let usage = open.meter.as_mut().map(Meter::so_far);
         let entries = open.reservation.entries.iter().zip(&open.claims);
         for (entry, claim) in entries {
             let Some(limit) = self.limits.limits.get(claim.limit).filter(|limit| limit.hard) else {
@@ -63,7 +63,7 @@ impl QuotaFilter {
         }
         match message {
             // It does not go on in any case, and nothing that follows would make sense without it.
-            Piece::Unreadable if open.cap.is_some() => {
+            Piece::Unreadable if open.attention() == Attention::Judge => {
                 Observation::End(Refusal::new(Reason::Unreadable))
             }
             _ => Observation::Pass,
@@ -112,18 +112,17 @@ impl QuotaFilter {
         if missing && limit.unit.counts_tokens() && self.missing_usage == MissingUsage::Reserved {
             return entry.taken;
         }
-        let usage = measured.map(|known| known.usage).unwrap_or_default();
-        limit.unit.of(&self.cost(open, claim, limit.unit, usage))
+        limit.unit.of(&self.cost(open, claim, limit.unit, measured.map(|known| known.usage)))
     }
 
-    /// What the call cost a limit, with an answer of this usage. What the provider says it read
-    /// counts instead of what was estimated of the request.
-    fn cost(&self, open: &Open, claim: &Claim, unit: Unit, answer: Usage) -> Cost {
+    /// What the call cost a limit, with an answer of this usage. A model's has that of its prompt,
+    /// which counts instead of what was estimated of the request.
+    fn cost(&self, open: &Open, claim: &Claim, unit: Unit, answer: Option<Usage>) -> Cost {
         let request = claim.request;
-        let read = answer.input.saturating_add(answer.cached) > 0;
-        let asked = if read { Usage::default() } else { request.usage };
-        let cost =
-            Cost { response_bytes: open.response_bytes, usage: asked.plus(answer), ..request };
+        let has_prompt = answer.is_some() && open.meter.as_ref().is_some_and(Meter::has_prompt);
+        let asked = if has_prompt { Usage::default() } else { request.usage };
+        let usage = asked.plus(answer.unwrap_or_default());
+        let cost = Cost { response_bytes: open.response_bytes, usage, ..request };
         self.weights.weigh(unit, open.name.as_deref(), cost)
     }
 }

@@ -104,6 +104,12 @@ impl Meter {
         self.lost = true;
     }
 
+    /// Whether its usage is also that of what was asked.
+    #[must_use]
+    pub const fn has_prompt(&self) -> bool {
+        matches!(self.counted, Counted::Llm(_))
+    }
+
     /// What passed so far, to end a stream at a hard limit. Its total never falls from one time to
     /// the next, also where an estimate turns out to have been too high.
     pub fn so_far(&mut self) -> Usage {
