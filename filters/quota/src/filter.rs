@@ -17,8 +17,8 @@ use crate::caps::Caps;
 use crate::config::{MissingUsage, OnStoreFailure, UpstreamFailure};
 use crate::denial::{self, Denial};
 use crate::limit::Limits;
+use crate::open::Open;
 use crate::repeats::Repeats;
-use crate::reserve::Open;
 use crate::store::{Hasher, Store};
 use crate::tally::Tally;
 use crate::weights::Weights;
@@ -87,7 +87,7 @@ impl Filter for QuotaFilter {
         state: &mut State,
     ) -> Result<Vec<Edit>, Refusal> {
         self.reserve(call, caller, environment, state)?;
-        let reads = state.open.as_ref().is_some_and(|open| open.attention() != Attention::None);
+        let reads = state.open.as_ref().is_some_and(|open| open.attention != Attention::None);
         // What is compressed cannot be counted.
         let codings = reads && state.sighting.accepts_coding;
         let plain = codings.then(|| Edit::Remove(ACCEPT_ENCODING.into()));
@@ -115,7 +115,7 @@ impl Filter for QuotaFilter {
     }
 
     fn interest(&self, _: &dyn Response, _: &Caller, state: &mut State) -> Interest {
-        let messages = state.open.as_ref().map_or(Attention::None, |open| open.attention());
+        let messages = state.open.as_ref().map_or(Attention::None, |open| open.attention);
         Interest { messages, until: None }
     }
 

@@ -9,7 +9,7 @@ use crate::cost::Cost;
 use crate::denial;
 use crate::filter::QuotaFilter;
 use crate::limit::{Limit, Unit};
-use crate::reserve::{Claim, Open};
+use crate::open::{Claim, Open};
 use crate::store::Entry;
 use crate::tally::Count;
 use crate::usage::{Measured, Meter, Provenance, Usage};
@@ -36,7 +36,7 @@ impl QuotaFilter {
             Piece::Unreadable => meter.unreadable(),
         }
         // Whoever only listens changes nothing.
-        if open.attention() != Attention::Judge {
+        if open.attention != Attention::Judge {
             return Observation::Pass;
         }
         let judged = self.judge_limits(open, message);
@@ -63,7 +63,7 @@ impl QuotaFilter {
         }
         match message {
             // It does not go on in any case, and nothing that follows would make sense without it.
-            Piece::Unreadable if open.attention() == Attention::Judge => {
+            Piece::Unreadable if open.attention == Attention::Judge => {
                 Observation::End(Refusal::new(Reason::Unreadable))
             }
             _ => Observation::Pass,
