@@ -9,7 +9,7 @@ use crate::cost::Cost;
 use crate::denial;
 use crate::filter::{QuotaFilter, State};
 use crate::items::{Item, items};
-use crate::limit::{Limit, Who};
+use crate::limit::{Limit, Unit, Who};
 use crate::open::{Claim, Open, meter};
 use crate::store::{Charge, Mode, Reservation, Standing, Subject, Verdict};
 use crate::tally::Count;
@@ -149,9 +149,11 @@ impl QuotaFilter {
             self.weights.weigh(limit.unit, item.name, item.cost)
         };
         let known = limit.unit.of(&request);
+        // A stream that a client listens on is no request: what it brings is charged.
+        let listens = item.method.is_none() && limit.unit != Unit::Concurrent;
         let answered = limit.unit.counts_answers() && !guards;
         let answer = if answered { limit.reserve_for(amount) } else { 0 };
-        let (mode, taken) = if !(item.refusable || guards) {
+        let (mode, taken) = if !guards && (!item.refusable || listens) {
             (Mode::Force, known)
         } else if limit.shadow {
             (Mode::Shadow, known.saturating_add(answer))

@@ -10,7 +10,7 @@ use crate::denial;
 use crate::filter::QuotaFilter;
 use crate::limit::{Limit, Unit};
 use crate::open::{Claim, Open};
-use crate::store::Entry;
+use crate::store::{Entry, Mode};
 use crate::tally::Count;
 use crate::usage::{Measured, Meter, Provenance, Usage};
 
@@ -102,7 +102,7 @@ impl QuotaFilter {
         measured: Option<&Measured>,
     ) -> u64 {
         // What was not taken, since it would have been too much, is not charged either.
-        if entry.taken == 0 && entry.standing.exceeded {
+        if entry.charge.mode == Mode::Shadow && entry.standing.exceeded {
             return 0;
         }
         if limit.unit == Unit::Concurrent {

@@ -155,6 +155,18 @@ fn an_answer_that_cannot_be_read_costs_what_was_reserved_unless_it_is_free() {
 }
 
 #[test]
+fn a_stream_is_opened_whatever_is_used_up_and_what_it_brings_is_charged() {
+    let mut gateway = Gateway::new(budget(1, "output_tokens", json!({})));
+    for _ in 0..2 {
+        let mut stream = gateway.call(ANA, "").expect("it is opened");
+        let event = format!("data: {}\n\n", result(WORDS));
+        gateway.answer(&mut stream, &Answer(200, EVENTS), &[&event]);
+    }
+    assert_eq!(gateway.settled(), estimator::tokens(WORDS) * 2);
+    gateway.refused(ANA, LIST);
+}
+
+#[test]
 fn polling_for_a_result_counts_as_a_request_and_costs_no_tokens() {
     let mut quota = budget(9_000, "tokens", json!({}));
     quota["limits"].as_array_mut().expect("a list").push(requests(2));
