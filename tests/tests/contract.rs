@@ -14,11 +14,12 @@ const RUNTIME_EXPORTS: [&str; 4] =
     ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
 /// Bytes of a module, at most, by name.
-const SIZE_CEILINGS: [(&str, usize); 4] = [
+const SIZE_CEILINGS: [(&str, usize); 5] = [
     ("mcp_auth", 1280 * 1024),
     ("mcp_gateway", 1600 * 1024),
     ("mcp_quota", 800 * 1024),
     ("mcp_session", 600 * 1024),
+    ("mcp_sse", 600 * 1024),
 ];
 
 /// The least that a module can be configured with, by name; nothing unless listed.
