@@ -10,8 +10,8 @@ from typing import Any
 from bench import tokens
 from bench.load import Distinct, Same
 from bench.tokens import Issuer, bearer, tampered
-from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Variant, quiet, router_only
-from bench.workload import HEADERS
+from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Topic, Variant, quiet, router_only
+from bench.workload import HEADERS, SMALL, body
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
 MODULE = REPOSITORY / "dist/mcp_auth.wasm"
@@ -19,10 +19,34 @@ JWT_AUTHN, JWT_AUTHN_AND_MCP = "Envoy's native jwt_authn", "Envoy's native jwt_a
 TRUSTING, ENFORCING = "mcp_auth, trust_headers", "mcp_auth, enforce"
 AIMS_WARM = {TRUSTING: 2.0, ENFORCING: 2.0}
 AIMS_COLD = {TRUSTING: 1.5}
+REQUESTS_WARM, REQUESTS_COLD = 1000, 200
 WARM_ALGORITHM, COLD_ALGORITHMS = "RS256", ("RS256", "ES256")
 CACHE = {"jwt_cache_size": 100}
 CACHE_HITS = "http.mcp.jwt_authn.jwt_cache_hit"
 EXPORT_KEY = "ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="
+
+
+def topics() -> list[Topic]:
+    """What is compared."""
+    issuer, content = Issuer(), body(SMALL)
+    return [
+        Topic(
+            "the same {} token again and again",
+            warm(issuer),
+            same_token(issuer, content, REQUESTS_WARM),
+            JWT_AUTHN,
+            "jwt_authn",
+            AIMS_WARM,
+        ),
+        Topic(
+            "another {} token with each request",
+            cold(issuer),
+            distinct_tokens(issuer, content, REQUESTS_COLD),
+            JWT_AUTHN,
+            "jwt_authn",
+            AIMS_COLD,
+        ),
+    ]
 
 
 def warm(issuer: Issuer) -> list[Variant]:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from bench.figures import order
 from bench.load import Load
-from bench.variants import SHIPPED, Variant
+from bench.variants import SHIPPED, Edit, ProbeError, Variant
 from e2e.envoy import Envoy
 
 UPSTREAM = Path(__file__).with_name("upstream.yaml")
 CLUSTER = "mcp_servers"
 WARM_UP_ROUNDS = 2
+COUNTED_SECONDS = 15.0
 
 Samples = dict[tuple[str, str], list[float]]
 
@@ -27,9 +28,14 @@ def cpu_seconds(pid: int) -> float:
 
 
 def measure(
-    variants: Sequence[Variant], loads: Mapping[str, Load], rounds: int, progress: Callable[[str], None]
+    variants: Sequence[Variant],
+    loads: Mapping[str, Load],
+    rounds: int,
+    progress: Callable[[str], None],
+    upstream_edit: Edit | None = None,
 ) -> Samples:
-    """Microseconds of CPU a request, one value a round, by the names of configuration and load.
+    """Microseconds of CPU a request, one value a round, by the names of configuration and load. `upstream_edit`
+    changes what the upstream answers.
 
     Raises:
         ProbeError: A configuration is not what its name says.
@@ -37,7 +43,7 @@ def measure(
     """
     samples: Samples = {(variant.name, load): [] for variant in variants for load in loads}
     with ExitStack() as stack:
-        upstream = stack.enter_context(Envoy(UPSTREAM, log_level="error"))
+        upstream = stack.enter_context(Envoy(UPSTREAM, edit=upstream_edit, log_level="error"))
         envoys: dict[str, Envoy] = {}
         for variant in variants:
             progress(f"starting Envoy: {variant.name}")
@@ -45,7 +51,9 @@ def measure(
                 Envoy(SHIPPED, upstreams={CLUSTER: [upstream.port]}, edit=variant.edit, log_level="error")
             )
             for load in loads.values():
-                variant.probe(envoy.port, load.body)
+                variant.probe(envoy.port, load.body, load.path)
+            if variant.prepare is not None:
+                variant.prepare(envoy.url, progress)
             envoys[variant.name] = envoy
         targets = {name: (envoy.pid, envoy.url) for name, envoy in envoys.items()}
         for turn in range(-WARM_UP_ROUNDS, rounds):
@@ -60,5 +68,17 @@ def measure(
                         samples[name, load_name].append(used * 1e6 / load.number)
         requests = rounds * sum(load.number for load in loads.values())
         for variant in variants:
-            variant.confirm(envoys[variant.name].stats(), requests)
+            _confirm(variant, envoys[variant.name], requests)
     return samples
+
+
+def _confirm(variant: Variant, envoy: Envoy, requests: int) -> None:
+    """Our modules hand their counts over with their ticks, so the last ones may take a moment."""
+    deadline = time.monotonic() + COUNTED_SECONDS
+    while True:
+        try:
+            return variant.confirm(envoy.stats(), requests)
+        except ProbeError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)

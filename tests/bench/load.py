@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from bench.workload import HEADERS
+from bench.workload import HEADERS, PATH
 
 CONNECTIONS = 8
 LIMIT_SECONDS = 60.0
@@ -35,6 +35,10 @@ class Load(Protocol):
         """Of each request."""
 
     @property
+    def path(self) -> str:
+        """Of each request's URL."""
+
+    @property
     def number(self) -> int:
         """Requests a round."""
 
@@ -45,8 +49,10 @@ class Load(Protocol):
 class Same:
     """The same request again and again."""
 
-    def __init__(self, body: bytes, number: int, headers: Mapping[str, str] = HEADERS) -> None:
-        self.body, self.number, self._headers = body, number, headers
+    def __init__(
+        self, body: bytes, number: int, headers: Mapping[str, str] = HEADERS, path: str = PATH
+    ) -> None:
+        self.body, self.number, self.path, self._headers = body, number, path, headers
 
     def drive(self, url: str, turn: int) -> None:
         h2load = shutil.which("h2load")
@@ -58,13 +64,15 @@ class Same:
             argv = [h2load, "--h1", "-t1", f"-c{CONNECTIONS}", f"-n{self.number}", "-d", file.name]
             for name, value in self._headers.items():
                 argv += ["-H", f"{name}: {value}"]
-            done = subprocess.run([*argv, url], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+            done = subprocess.run([*argv, urljoin(url, self.path)], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
         check(done.stdout + done.stderr, self.number)
 
 
 class Distinct:
     """Requests that differ in their headers: `headers` makes those of the next one. Whoever is driven in one
     round gets the same requests, and none of them in another round."""
+
+    path = PATH
 
     def __init__(self, body: bytes, number: int, headers: Callable[[], Mapping[str, str]]) -> None:
         self.body, self.number, self._headers = body, number, headers

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import wasmtime
 
-from bench import auth, cpu, estimate, modules, scan, verify
+from bench import auth, cpu, estimate, modules, quota, scan, verify
 from bench.engines import ENGINES, SLOT_SECONDS, EngineError
 from bench.figures import Figure, over, ratio
 from bench.load import LoadError, Same
 from bench.report import aim, machine, size, spread, table, times
-from bench.tokens import ALGORITHMS, Issuer
-from bench.variants import NATIVE_NAME, ROUTER, ProbeError, Variant, variants
+from bench.tokens import ALGORITHMS
+from bench.variants import NATIVE_NAME, ROUTER, ProbeError, Topic, Variant, variants
 from bench.workload import LARGE, SMALL, body
 from e2e.envoy_config import REPOSITORY
 from e2e.process import StartError
@@ -28,9 +28,8 @@ NOTHING = Path(__file__).with_name("nothing.wat")
 REQUESTS = {SMALL: 1000, LARGE: 100}
 SCAN_SIZES = (1024, 64 * 1024, 1024 * 1024)
 ESTIMATE_KINDS = ("prose", "code", "json", "base64", "zh", "ar")
-AUTH_WARM, AUTH_COLD = 1000, 200
 LOAD_ROUNDS, SCAN_ROUNDS, ESTIMATE_ROUNDS, VERIFY_ROUNDS = 7, 11, 11, 11
-TOPICS = ("cpu", "auth", "scan", "estimate", "verify", "modules")
+TOPICS = ("cpu", "auth", "quota", "scan", "estimate", "verify", "modules")
 
 
 class Progress:
@@ -83,22 +82,17 @@ def _cpu(nothing: Path, rounds: int, progress: Callable[[str], None]) -> None:
         )
 
 
-def _auth(rounds: int, progress: Callable[[str], None]) -> None:
-    issuer, content = Issuer(), body(SMALL)
-    warm, cold = auth.same_token(issuer, content, AUTH_WARM), auth.distinct_tokens(issuer, content, AUTH_COLD)
-    topics = [
-        ("the same {} token again and again", auth.warm(issuer), warm, auth.AIMS_WARM),
-        ("another {} token with each request", auth.cold(issuer), cold, auth.AIMS_COLD),
-    ]
-    for title, compared, loads, aims in topics:
-        samples = cpu.measure(compared, loads, rounds, progress)
-        for algorithm, load in loads.items():
-            rows = _rows(samples, algorithm, _added(compared, samples, algorithm), auth.JWT_AUTHN)
+def _compare(topics: Sequence[Topic], rounds: int, progress: Callable[[str], None]) -> None:
+    for topic in topics:
+        samples = cpu.measure(topic.variants, topic.loads, rounds, progress, topic.upstream)
+        for name, load in topic.loads.items():
+            rows = _rows(samples, name, _added(topic.variants, samples, name), topic.reference)
+            title = topic.title.format(name)
             print(
                 table(
-                    f"CPU per request in Envoy: {title.format(algorithm)}; {rounds} rounds of {load.number} requests",
-                    ["median (quartiles), in microseconds", "total", "over router only", "x jwt_authn", "aim"],
-                    [[*row, aim(aims.get(row[0]))] for row in rows],
+                    f"CPU per request in Envoy: {title}; {rounds} rounds of {load.number} requests",
+                    ["median (quartiles), in microseconds", "total", "over router only", f"x {topic.short}", "aim"],
+                    [[*row, aim(topic.aims.get(row[0]))] for row in rows],
                 )
             )
 
@@ -189,7 +183,9 @@ def main() -> int:
             if "cpu" in topics:
                 _cpu(nothing, arguments.rounds, progress)
             if "auth" in topics:
-                _auth(arguments.rounds, progress)
+                _compare(auth.topics(), arguments.rounds, progress)
+            if "quota" in topics:
+                _compare(quota.topics(nothing), arguments.rounds, progress)
             if "scan" in topics:
                 _scan(target)
             if "estimate" in topics:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.workload import HEADERS
+from bench.load import Load
+from bench.workload import HEADERS, PATH
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
 PLUGIN = "mcp_session"
@@ -37,25 +38,26 @@ class ProbeError(RuntimeError):
 class Variant:
     """One configuration. `edit` makes it out of the shipped one; requests with the headers in `passes` it must
     answer with 200, those in `refuses` with the status they are listed under. `counter` is a counter of Envoy's
-    that every measured request must move."""
+    that every measured request must move. `prepare` brings the running Envoy into the state that is measured."""
 
     name: str
     edit: Edit
     passes: Sequence[dict[str, str]]
     refuses: Mapping[int, Sequence[dict[str, str]]] = field(default_factory=dict)
     counter: str | None = None
+    prepare: Callable[[str, Callable[[str], None]], None] | None = None
 
-    def probe(self, port: int, body: bytes) -> None:
-        """Sends a request with each of those headers, all with the same body.
+    def probe(self, port: int, body: bytes, path: str = PATH) -> None:
+        """Sends a request with each of those headers to `path`, all with the same body.
 
         Raises:
             ProbeError: An answer was another than it must be.
         """
         for headers in self.passes:
-            self._expect(port, body, headers, 200)
+            self._expect(port, path, body, headers, 200)
         for status, refused in self.refuses.items():
             for headers in refused:
-                self._expect(port, body, headers, status)
+                self._expect(port, path, body, headers, status)
 
     def confirm(self, counters: Mapping[str, int], requests: int) -> None:
         """Looks at Envoy's counters after that many measured requests.
@@ -66,16 +68,31 @@ class Variant:
         if self.counter is not None and (moved := counters.get(self.counter, 0)) < requests:
             raise ProbeError(f"{self.name}: {self.counter} is {moved} after {requests} requests")
 
-    def _expect(self, port: int, body: bytes, headers: dict[str, str], status: int) -> None:
+    def _expect(self, port: int, path: str, body: bytes, headers: dict[str, str], status: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("POST", "/mcp", body, headers)
+            connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             said = answer.read()[:200]
         finally:
             connection.close()
         if answer.status != status:
             raise ProbeError(f"{self.name}: answered {answer.status}, not {status}, to {headers}: {said!r}")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Configurations that are compared under some loads, a table for each. `title` has a place for the load's name;
+    `reference` is the configuration that the others are multiples of, `short` in a word; `aims` says what such a
+    multiple should be at most. `upstream` changes what the upstream answers."""
+
+    title: str
+    variants: Sequence[Variant]
+    loads: Mapping[str, Load]
+    reference: str
+    short: str
+    aims: Mapping[str, float]
+    upstream: Edit | None = None
 
 
 def quiet(config: EnvoyConfig) -> None:
@@ -94,7 +111,7 @@ def _native(config: EnvoyConfig) -> None:
     config.http_filters().insert(0, NATIVE)
 
 
-def _nothing(module: Path) -> Edit:
+def does_nothing(module: Path) -> Edit:
     def edit(config: EnvoyConfig) -> None:
         quiet(config)
         config.set_module(PLUGIN, module)
@@ -119,7 +136,7 @@ def variants(nothing: Path) -> list[Variant]:
     anything = (HEADERS, OTHER_NAME, NO_METHOD, NOT_JSON)
     return [
         Variant(ROUTER, router_only, anything),
-        Variant("a module that does nothing", _nothing(nothing), anything),
+        Variant("a module that does nothing", does_nothing(nothing), anything),
         Variant(NATIVE_NAME, _native, [HEADERS], {400: [OTHER_NAME, NOT_JSON]}),
         Variant(
             "mcp_session, trust_headers", _session("trust_headers"), [HEADERS, OTHER_NAME], {400: [NO_METHOD]}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 VERSION = "2026-07-28"
 TOOL = "fetch"
+PATH = "/mcp"
 SMALL, LARGE = 200, 64 * 1024
 META = {
     "io.modelcontextprotocol/protocolVersion": VERSION,

@@ -22,8 +22,12 @@ export async function tour(client, callTool, version, steps) {
       seen.push({ text: messages[0].content.text, progress });
     } else {
       const params = { name: step.tool, arguments: step.arguments };
-      const result = await callTool(params, (update) => progress.push(update.progress));
-      seen.push({ text: result.content[0].text, progress });
+      try {
+        const result = await callTool(params, (update) => progress.push(update.progress));
+        seen.push({ text: result.content[0].text, progress });
+      } catch (error) {
+        seen.push({ text: "", progress, error: error.message });
+      }
     }
   }
   return { version: version(), tools: tools.map((tool) => tool.name).sort(), seen };

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
-from mcp import ClientSession
+from mcp import ClientSession, McpError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CreateMessageResult, ElicitResult, Implementation, TextContent
@@ -42,7 +42,10 @@ async def perform(session: ClientSession, step: dict[str, Any]) -> dict[str, Any
     async def on_progress(done: float, _total: float | None, _message: str | None) -> None:
         progress.append(done)
 
-    result = await session.call_tool(step["tool"], step["arguments"], progress_callback=on_progress)
+    try:
+        result = await session.call_tool(step["tool"], step["arguments"], progress_callback=on_progress)
+    except McpError as error:
+        return {"text": "", "progress": progress, "error": error.error.message}
     return {"text": result.content[0].text, "progress": progress}
 
 

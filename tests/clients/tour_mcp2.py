@@ -1,8 +1,9 @@
 """Tours an MCP server with the Python SDK 2.x. Usage: tour_mcp2.py URL auto|legacy|2026-07-28 STEPS
 
 STEPS is a JSON list of {"tool"|"resource"|"prompt": NAME, "arguments": {...}}; {"pause_ms": N}, which only this
-and tour.mjs know, waits. Prints what the client saw as one line of JSON; every tour_* program takes the same steps and prints the same shape. Questions that the
-server asks back are always answered the same way.
+and tour.mjs know, waits. Prints what the client saw as one line of JSON; every tour_* program takes the same
+steps and prints the same shape. A tool call that is answered with an error has its words as its "error".
+Questions that the server asks back are always answered the same way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from typing import Any
 
 import anyio
+from mcp import MCPError
 from mcp.client.client import Client
 from mcp_types import CreateMessageResult, ElicitResult, Implementation, TextContent
 
@@ -43,7 +45,10 @@ async def perform(client: Client, step: dict[str, Any]) -> dict[str, Any]:
     async def on_progress(done: float, _total: float | None, _message: str | None) -> None:
         progress.append(done)
 
-    result = await client.call_tool(step["tool"], step["arguments"], progress_callback=on_progress)
+    try:
+        result = await client.call_tool(step["tool"], step["arguments"], progress_callback=on_progress)
+    except MCPError as error:
+        return {"text": "", "progress": progress, "error": error.message}
     return {"text": result.content[0].text, "progress": progress}
 
 

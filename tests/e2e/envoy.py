@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 import urllib.error
@@ -19,6 +20,8 @@ from e2e.process import Process
 
 START_SECONDS = 30.0
 LOG_SECONDS = 5.0
+
+LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 Result = TypeVar("Result")
 
@@ -142,6 +145,15 @@ class Envoy:
         lines = self.admin(f"/stats?filter={urllib.parse.quote(pattern)}").splitlines()
         pairs = (line.rpartition(": ") for line in lines)
         return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+    def samples(self, metric: str) -> list[tuple[dict[str, str], int]]:
+        """The samples of a metric as Prometheus reads them: labels and value."""
+        found = []
+        for line in self.admin("/stats/prometheus").splitlines():
+            if line.startswith(f"{metric}{{"):
+                labels, _, value = line.removeprefix(f"{metric}{{").partition("} ")
+                found.append((dict(LABEL.findall(labels)), int(value)))
+        return found
 
     def await_stat(self, name: str, reached: Callable[[int], bool], seconds: float = 5.0) -> None:
         """Returns once the counter or gauge of that exact name satisfies the condition."""

@@ -16,6 +16,7 @@ from typing import Any, Self
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 STRING_VALUE = "type.googleapis.com/google.protobuf.StringValue"
 STDOUT_LOG = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
@@ -121,6 +122,21 @@ class EnvoyConfig:
 
     def replace_settings(self, plugin: str, settings: Mapping[str, Any]) -> None:
         self._plugin(plugin)["configuration"] = {"@type": STRING_VALUE, "value": json.dumps(settings)}
+
+    def save_plugin(self, plugin: str, file: Path) -> None:
+        """Writes the filter of the named plugin to a file that `discover_plugin` may name."""
+        [entry] = [entry for entry in self.http_filters() if entry["name"] == plugin]
+        resource = {"@type": EXTENSION, "name": plugin, "typed_config": entry["typed_config"]}
+        file.write_text(json.dumps({"resources": [resource]}))
+
+    def discover_plugin(self, plugin: str, file: Path) -> None:
+        """Has the filter of the named plugin, with all its settings, read from that file whenever another one
+        is moved there."""
+        [entry] = [entry for entry in self.http_filters() if entry["name"] == plugin]
+        type_url = entry.pop("typed_config")["@type"]
+        source = {"path_config_source": {"path": str(file)}}
+        entry["config_discovery"] = {"config_source": source, "type_urls": [type_url]}
+        self.document["node"] = {"id": "test", "cluster": "test"}
 
     def log_access_to(self, path: Path) -> None:
         """Sends access logs that go to standard output to a file instead."""

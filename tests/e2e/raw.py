@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPMessage, HTTPResponse
+from http.client import HTTPMessage, HTTPResponse, parse_headers
 from types import TracebackType
 from typing import Any, Self
 
@@ -84,6 +84,16 @@ class Connection:
         """Reads the whole response."""
         response = self.head()
         return Answer(response.status, response.headers, response.read())
+
+    def answers(self, count: int) -> list[Answer]:
+        """Reads the responses to so many requests that were sent without waiting; all must tell their length."""
+        found = []
+        with self._socket.makefile("rb") as stream:
+            for _ in range(count):
+                status = int(stream.readline().split()[1])
+                headers = parse_headers(stream)
+                found.append(Answer(status, headers, stream.read(int(headers["content-length"]))))
+        return found
 
 
 def as_bytes(text: str | bytes) -> bytes:

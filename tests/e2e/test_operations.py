@@ -28,13 +28,7 @@ def fresh(session_yaml: Path, python_server: McpServer) -> Iterator[Envoy]:
 
 def counted(gateway: Envoy, **labels: str) -> int:
     """The counter `mcp_requests` with exactly these labels, as Prometheus reads it."""
-    wanted = {f'{name}="{value}"' for name, value in labels.items()}
-    for line in gateway.admin("/stats/prometheus").splitlines():
-        if line.startswith("mcp_requests{"):
-            found, _, value = line.removeprefix("mcp_requests{").partition("} ")
-            if set(found.split(",")) == wanted:
-                return int(value)
-    return 0
+    return next((value for found, value in gateway.samples("mcp_requests") if found == labels), 0)
 
 
 def test_requests_are_counted_by_era_method_tool_and_outcome(fresh: Envoy) -> None:

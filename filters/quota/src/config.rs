@@ -97,7 +97,7 @@ const MAX_SUBJECTS: u64 = 65_536;
 const MOST_SUBJECTS: u64 = 4_194_304;
 
 /// The name of the limit that `flood_guard` is.
-const FLOOD_GUARD: &str = "flood_guard";
+pub(crate) const FLOOD_GUARD: &str = "flood_guard";
 
 /// Reads the configuration of `mcp_quota.wasm` and decides how to run on this host.
 ///

@@ -9,7 +9,7 @@ use mcp_core::version::Era;
 use serde::Deserialize;
 
 use crate::limit::Limit;
-use crate::store::{Algorithm, Failure, Standing};
+use crate::store::{Failure, Standing};
 
 /// What a refused call gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -47,9 +47,10 @@ impl Denial {
 pub(crate) fn exceeded(limit: &Limit, amount: u64, standing: Standing) -> Refusal {
     let unit = limit.unit.as_str();
     let name = &limit.name;
-    let within = match limit.algorithm {
-        Algorithm::Concurrent { .. } => "at the same time".to_owned(),
-        _ => format!("within {} s", seconds(limit.window)),
+    let within = if limit.forgets() {
+        format!("within {} s", seconds(limit.window))
+    } else {
+        "at the same time".to_owned()
     };
     let mut words = format!("Quota exceeded: {name} allows {amount} {unit} {within}.");
     let mut data = serde_json::json!({
@@ -67,7 +68,7 @@ pub(crate) fn exceeded(limit: &Limit, amount: u64, standing: Standing) -> Refusa
             members.insert("retryAfterSeconds".to_owned(), wait.into());
         }
         refusal = refusal.with_header(RETRY_AFTER, wait.into());
-    } else if !matches!(limit.algorithm, Algorithm::Concurrent { .. }) {
+    } else if limit.forgets() {
         words.push_str(" This call alone is more than that.");
     }
     for (field, value) in fields(&[(limit, amount, standing)]) {
@@ -96,7 +97,7 @@ fn fields(limits: &[(&Limit, u64, Standing)]) -> Vec<(&'static str, HeaderValue)
     for (limit, amount, standing) in limits {
         let (name, unit) = (&limit.name, limit.unit.as_str());
         let mut policy = format!("\"{name}\";q={amount}");
-        if !matches!(limit.algorithm, Algorithm::Concurrent { .. }) {
+        if limit.forgets() {
             let _ = write!(policy, ";w={}", seconds(limit.window));
         }
         let _ = write!(policy, ";qu=\"{unit}\"");

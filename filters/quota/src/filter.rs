@@ -17,12 +17,12 @@ use crate::caps::Caps;
 use crate::config::{MissingUsage, OnStoreFailure, UpstreamFailure};
 use crate::denial::{self, Denial};
 use crate::limit::Limits;
+use crate::open::Open;
 use crate::repeats::Repeats;
-use crate::reserve::Open;
 use crate::store::{Hasher, Store};
 use crate::tally::Tally;
 use crate::weights::Weights;
-use crate::who::{Sighting, Sources};
+use crate::who::{ACCEPT_ENCODING, Sighting, Sources};
 
 /// The configured filter.
 pub struct QuotaFilter {
@@ -87,9 +87,10 @@ impl Filter for QuotaFilter {
         state: &mut State,
     ) -> Result<Vec<Edit>, Refusal> {
         self.reserve(call, caller, environment, state)?;
-        let reads = state.open.as_ref().is_some_and(|open| open.attention() != Attention::None);
+        let reads = state.open.as_ref().is_some_and(|open| open.attention != Attention::None);
         // What is compressed cannot be counted.
-        let plain = reads.then(|| Edit::Remove(b"accept-encoding".to_vec()));
+        let codings = reads && state.sighting.accepts_coding;
+        let plain = codings.then(|| Edit::Remove(ACCEPT_ENCODING.into()));
         Ok(plain.into_iter().collect())
     }
 
@@ -114,7 +115,7 @@ impl Filter for QuotaFilter {
     }
 
     fn interest(&self, _: &dyn Response, _: &Caller, state: &mut State) -> Interest {
-        let messages = state.open.as_ref().map_or(Attention::None, |open| open.attention());
+        let messages = state.open.as_ref().map_or(Attention::None, |open| open.attention);
         Interest { messages, until: None }
     }
 

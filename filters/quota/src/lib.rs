@@ -1,11 +1,13 @@
 //! What it costs: limits on requests, bytes and tokens of MCP and LLM traffic.
 //!
-//! `limit` is whom and what a limit counts, `who` calls; `reserve` takes from the limits before a
-//! call and `settle` corrects that after it; `usage` counts what a message costs, exactly where its
-//! sender says so and by `estimator` where nobody does, and `weights` what that is worth; `counter`
-//! is how one counter counts, `store` keeps them and debits all or none; `repeats` knows calls that
-//! come again; `caps` bounds results; `denial` tells clients, `tally` the operator.
+//! `limit` is whom and what a limit counts, `who` calls, and `items` what of; `reserve` takes the
+//! `bill` of a call before it, then the call is `open`, and `settle` corrects it by what it cost;
+//! `usage` counts tokens, exactly where a message's sender says so and by `estimator` where nobody
+//! does, and `weights` what they are worth; `counter` is how one counter counts, `store` keeps them
+//! and debits all or none; `repeats` knows calls that come again; `caps` bounds results; `denial`
+//! tells clients, `tally` the operator.
 
+mod bill;
 mod caps;
 mod config;
 mod cost;
@@ -13,7 +15,9 @@ mod counter;
 mod denial;
 pub mod estimator;
 mod filter;
+mod items;
 mod limit;
+mod open;
 mod repeats;
 mod reserve;
 mod settle;

@@ -139,8 +139,8 @@ impl Repeats {
             method: method.to_owned(),
             name: call.name.unwrap_or_default().to_owned(),
         };
-        let state = message.params.request_state.as_deref();
-        let known = state.zip(environment.milliseconds()).is_some_and(|(state, now)| {
+        let known = message.params.request_state.as_deref().is_some_and(|state| {
+            let Some(now) = environment.milliseconds() else { return false };
             let subject = retries.subject(state, hasher, environment);
             self.tickets.take(subject, now, environment)
         });

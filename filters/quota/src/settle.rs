@@ -1,6 +1,6 @@
 //! While the answer passes and after it: what the call really cost.
 
-use mcp_core::pipeline::{Caller, Ending, Environment, Observation};
+use mcp_core::pipeline::{Attention, Caller, Ending, Environment, Observation};
 use mcp_core::refusal::{Reason, Refusal};
 use mcp_core::rewrite::Piece;
 
@@ -8,11 +8,11 @@ use crate::config::{MissingUsage, UpstreamFailure};
 use crate::cost::Cost;
 use crate::denial;
 use crate::filter::QuotaFilter;
-use crate::limit::Limit;
-use crate::reserve::{Claim, Open};
+use crate::limit::{Limit, Unit};
+use crate::open::{Claim, Open};
 use crate::store::Entry;
 use crate::tally::Count;
-use crate::usage::{Measured, Provenance, Usage};
+use crate::usage::{Measured, Meter, Provenance, Usage};
 
 impl QuotaFilter {
     /// Counts a message of the answer. What it says matters only where the answer is judged.
@@ -35,6 +35,10 @@ impl QuotaFilter {
             }
             Piece::Unreadable => meter.unreadable(),
         }
+        // Whoever only listens changes nothing.
+        if open.attention != Attention::Judge {
+            return Observation::Pass;
+        }
         let judged = self.judge_limits(open, message);
         if judged != Observation::Pass {
             return judged;
@@ -44,22 +48,22 @@ impl QuotaFilter {
     }
 
     /// Ends an answer that costs more than a hard limit had left.
-    fn judge_limits(&self, open: &Open, message: Piece<'_>) -> Observation {
-        let usage = open.meter.as_ref().map(|meter| meter.so_far()).unwrap_or_default();
+    fn judge_limits(&self, open: &mut Open, message: Piece<'_>) -> Observation {
+        let usage = open.meter.as_mut().map(Meter::so_far);
         let entries = open.reservation.entries.iter().zip(&open.claims);
         for (entry, claim) in entries {
             let Some(limit) = self.limits.limits.get(claim.limit).filter(|limit| limit.hard) else {
                 continue;
             };
             let left = entry.standing.remaining.saturating_add(entry.taken);
-            if limit.unit.of(&self.cost(open, claim, usage)) > left {
+            if limit.unit.of(&self.cost(open, claim, limit.unit, usage)) > left {
                 let refusal = denial::exceeded(limit, claim.amount, entry.standing);
                 return Observation::End(refusal);
             }
         }
         match message {
             // It does not go on in any case, and nothing that follows would make sense without it.
-            Piece::Unreadable if open.cap.is_some() => {
+            Piece::Unreadable if open.attention == Attention::Judge => {
                 Observation::End(Refusal::new(Reason::Unreadable))
             }
             _ => Observation::Pass,
@@ -101,25 +105,24 @@ impl QuotaFilter {
         if entry.taken == 0 && entry.standing.exceeded {
             return 0;
         }
-        if limit.unit == crate::limit::Unit::Concurrent {
+        if limit.unit == Unit::Concurrent {
             return 0;
         }
         let missing = measured.is_some_and(|known| known.provenance == Provenance::Missing);
         if missing && limit.unit.counts_tokens() && self.missing_usage == MissingUsage::Reserved {
             return entry.taken;
         }
-        let usage = measured.map(|known| known.usage).unwrap_or_default();
-        limit.unit.of(&self.cost(open, claim, usage))
+        limit.unit.of(&self.cost(open, claim, limit.unit, measured.map(|known| known.usage)))
     }
 
-    /// What the call cost a limit, with an answer of this usage. What the provider says it read
-    /// counts instead of what was estimated of the request.
-    fn cost(&self, open: &Open, claim: &Claim, answer: Usage) -> Cost {
+    /// What the call cost a limit, with an answer of this usage. A model's has that of its prompt,
+    /// which counts instead of what was estimated of the request.
+    fn cost(&self, open: &Open, claim: &Claim, unit: Unit, answer: Option<Usage>) -> Cost {
         let request = claim.request;
-        let read = answer.input.saturating_add(answer.cached) > 0;
-        let asked = if read { Usage::default() } else { request.usage };
-        let cost =
-            Cost { response_bytes: open.response_bytes, usage: asked.plus(answer), ..request };
-        self.weights.weigh(open.name.as_deref(), cost)
+        let has_prompt = answer.is_some() && open.meter.as_ref().is_some_and(Meter::has_prompt);
+        let asked = if has_prompt { Usage::default() } else { request.usage };
+        let usage = asked.plus(answer.unwrap_or_default());
+        let cost = Cost { response_bytes: open.response_bytes, usage, ..request };
+        self.weights.weigh(unit, open.name.as_deref(), cost)
     }
 }

@@ -5,7 +5,7 @@ use mcp_core::pattern::Pattern;
 use serde::Deserialize;
 
 use crate::cost::Cost;
-use crate::limit::any;
+use crate::limit::{Unit, any};
 use crate::usage::Usage;
 
 /// The list; the first entry that is about a call counts.
@@ -98,9 +98,12 @@ impl Weights {
         u64::try_from(sum.div_ceil(u128::from(UNIT))).unwrap_or(u64::MAX)
     }
 
-    /// `cost` with what it weighs.
-    pub(crate) fn weigh(&self, name: Option<&str>, cost: Cost) -> Cost {
-        Cost { micros: self.micros(name, &cost.usage, cost.requests), ..cost }
+    /// `cost` with what it weighs, where `unit` counts that: the sum takes its time.
+    pub(crate) fn weigh(&self, unit: Unit, name: Option<&str>, cost: Cost) -> Cost {
+        match unit {
+            Unit::Cost => Cost { micros: self.micros(name, &cost.usage, cost.requests), ..cost },
+            _ => cost,
+        }
     }
 }
 

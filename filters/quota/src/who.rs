@@ -29,10 +29,13 @@ pub(crate) struct Sighting {
     session: Option<Vec<u8>>,
     ip: Option<IpAddr>,
     headers: Vec<(HeaderName, Vec<u8>)>,
+    /// Whether the client takes answers that are compressed.
+    pub(crate) accepts_coding: bool,
     /// Whether it asks for a stream of server messages.
     pub(crate) opens_stream: bool,
 }
 
+pub(crate) const ACCEPT_ENCODING: &str = "accept-encoding";
 const SESSION_ID: &str = "mcp-session-id";
 
 impl Sources {
@@ -75,6 +78,7 @@ impl Sources {
                 .map(<[u8]>::to_vec),
             ip: if self.ip { environment.client_address() } else { None },
             headers: self.headers.iter().filter_map(value).collect(),
+            accepts_coding: head.first(ACCEPT_ENCODING).is_some(),
             opens_stream: head.first(":method") == Some(b"GET"),
         })
     }

@@ -112,6 +112,24 @@ impl Host {
         self.load_time
     }
 
+    /// Loads the module anew into every worker, with another configuration, as Envoy does when it is
+    /// given one. What workers share stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; the workers before it are reloaded then.
+    ///
+    /// # Panics
+    /// When an exchange is open.
+    pub fn reload(&mut self, configuration: &[u8]) -> Result<(), LoadError> {
+        assert!(self.open.is_empty(), "open exchanges still need their virtual machine");
+        self.options.configuration = configuration.to_vec();
+        for worker in 0..self.workers.len() {
+            let generation = self.workers[worker].generation + 1;
+            self.workers[worker] = self.load(worker, generation)?;
+        }
+        Ok(())
+    }
+
     /// The host that is imitated.
     pub fn profile(&self) -> Profile {
         self.profile

@@ -191,6 +191,10 @@ fn workers_share_data_and_metrics_but_not_memory() {
     assert_eq!(said(&host.exchange(0, &get())), ["own=02", "get=00", "set=00"]);
     assert_eq!(said(&host.exchange(1, &get())), ["own=01", "get=00", "set=00"]);
     assert_eq!(host.metrics().get("requests"), Some(&3));
+    // A reload is a new memory each, in the same host.
+    host.reload(b"another").expect("it loads");
+    assert_eq!(said(&host.exchange(0, &get())), ["own=01", "get=00", "set=00"]);
+    assert_eq!(host.metrics().get("requests"), Some(&4));
 }
 
 #[test]

@@ -245,7 +245,8 @@ fn what_is_released_is_judged_no_more() {
             let mut out: Vec<u8> =
                 chunks.flat_map(|chunk| rewriter.push(chunk, false, judge)).collect();
             out.extend(rewriter.push(b"", true, judge));
-            assert_eq!(String::from_utf8_lossy(&out), stream[dropped..], "in chunks of {size}");
+            let expected = stream.get(dropped..).expect("ASCII");
+            assert_eq!(String::from_utf8_lossy(&out), expected, "in chunks of {size}");
         }
     }
     let whole = Rewriter::document(8, true).push(b"release", true, judge);

@@ -99,6 +99,8 @@ impl Response for Answer<'_> {
 struct Gateway {
     pipeline: Pipeline<QuotaFilter>,
     world: World,
+    /// Whether clients take compressed answers.
+    compressed: bool,
 }
 
 /// What a caller is.
@@ -129,7 +131,7 @@ impl Gateway {
         let configuration = json!({"admission": admission, "quota": quota}).to_string();
         let plan = crate::plan(configuration.as_bytes(), &capabilities).expect("it is valid");
         let world = World { sharing: capabilities.shared_data, ..World::default() };
-        Self { pipeline: plan.pipeline, world }
+        Self { pipeline: plan.pipeline, world, compressed: true }
     }
 
     /// Sends a body to `path`, or opens a stream with none.
@@ -147,6 +149,9 @@ impl Gateway {
             (b"user-principal", caller.name.as_bytes()),
             (b"user-tenant", caller.tenant.as_bytes()),
         ];
+        if self.compressed {
+            fields.push((b"accept-encoding", b"gzip"));
+        }
         if let Some(session) = caller.session {
             fields.push((b"mcp-session-id", session.as_bytes()));
         }

@@ -11,6 +11,7 @@ use siphasher::sip::SipHasher24;
 
 use super::key::{Key, Part};
 use super::{Covers, Limit, Unit};
+use crate::config::FLOOD_GUARD;
 use crate::store::{Algorithm, CounterId};
 
 /// A quantity: a whole number, or its digits in a string, since APISIX rounds large numbers.
@@ -98,7 +99,7 @@ const MAX_WINDOW: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The most there can be of anything, so that sums stay far from the edge.
-const MAX_AMOUNT: u64 = 1 << 53;
+pub(super) const MAX_AMOUNT: u64 = 1 << 53;
 
 impl LimitConfig {
     /// A limit on requests by address and principal.
@@ -131,7 +132,7 @@ impl Limits {
         if entries.len() > MAX_LIMITS {
             return Err(ConfigError::new("limits", format!("has more than {MAX_LIMITS} limits")));
         }
-        let mut names = BTreeSet::new();
+        let mut names = BTreeSet::from([FLOOD_GUARD.to_owned()]);
         let mut built = Self::default();
         for (index, Section(entry)) in entries.into_iter().enumerate() {
             let within = |error: ConfigError| error.within(&format!("limits[{index}]"));
@@ -153,7 +154,7 @@ impl Limits {
     ) -> Result<(), ConfigError> {
         let unit = entry.unit.unwrap_or(Unit::Requests);
         check(&entry, unit)?;
-        let share = |amount: u64| amount.div_ceil(workers.max(1));
+        let share = |amount: u64| share(amount, workers);
         let amount = share(entry.limit.0);
         let window = milliseconds(entry.window.map_or(FORGET_AFTER, |period| period.0));
         let algorithm = match entry.algorithm {
@@ -183,8 +184,10 @@ impl Limits {
             unit,
             amount,
             overrides: overrides.map(|Section(own)| (own.tenants, share(own.limit.0))).collect(),
+            workers,
             window,
             algorithm,
+            has_burst: entry.burst.is_some(),
             reserve: entry.reserve.map_or(1, |reserve| reserve.0),
             hard: entry.hard,
             shadow: entry.shadow,
@@ -277,6 +280,11 @@ fn check(entry: &LimitConfig, unit: Unit) -> Result<(), ConfigError> {
         Some((_, key, problem)) => Err(ConfigError::new(key, problem)),
         None => Ok(()),
     }
+}
+
+/// One worker's share of an amount.
+pub(super) fn share(amount: u64, workers: u64) -> u64 {
+    amount.div_ceil(workers.max(1))
 }
 
 /// What makes a counter another one: whatever its state could not be read by.

@@ -75,7 +75,8 @@ impl Key {
     /// different subjects. `None` if there is no session or tool to count: such a call is no
     /// affair of the limit. Who is not known is one and the same subject.
     pub(crate) fn values<'a>(&'a self, who: &Who<'a>) -> Option<Vec<Cow<'a, [u8]>>> {
-        let mut values = vec![Cow::Borrowed(self.text.as_bytes())];
+        let mut values = Vec::with_capacity(self.parts.len().saturating_add(1));
+        values.push(Cow::Borrowed(self.text.as_bytes()));
         for part in &self.parts {
             values.push(match part {
                 Part::Agent => text(who.caller.agent.as_deref()),

@@ -4,6 +4,7 @@ mod config;
 mod key;
 
 pub(crate) use config::{Amount, LimitConfig, Limits, MAX_NAME};
+use config::{MAX_AMOUNT, share};
 pub(crate) use key::{Key, Who};
 
 use mcp_core::pattern::{Holds, Pattern};
@@ -24,11 +25,15 @@ pub(crate) struct Limit {
     /// How much there is; more or less for some.
     amount: u64,
     overrides: Vec<(Vec<Pattern>, u64)>,
+    /// Of how many counters that do not know each other this one gets its share.
+    workers: u64,
     /// Milliseconds.
     pub(crate) window: u64,
-    pub(crate) algorithm: Algorithm,
+    algorithm: Algorithm,
+    /// Whether it says how much a bucket holds; else that is what flows in.
+    has_burst: bool,
     /// What is taken for an answer before it came.
-    pub(crate) reserve: u64,
+    reserve: u64,
     /// Whether an answer ends where the limit does.
     pub(crate) hard: bool,
     /// Whether it refuses nothing.
@@ -76,11 +81,35 @@ impl Limit {
     /// tenant.
     pub(crate) fn amount_for(&self, caller: &Caller) -> u64 {
         if let Some((_, amount)) = caller.limits.iter().find(|(name, _)| *name == self.name) {
-            return *amount;
+            return share(*amount.min(&MAX_AMOUNT), self.workers);
         }
         let tenant = caller.tenant.as_deref();
         let own = self.overrides.iter().find(|(tenants, _)| any(tenants, tenant));
         own.map_or(self.amount, |(_, amount)| *amount)
+    }
+
+    /// How it forgets, for a caller who has this `amount`.
+    pub(crate) const fn algorithm_for(&self, amount: u64) -> Algorithm {
+        match self.algorithm {
+            Algorithm::TokenBucket { window, .. } if !self.has_burst => {
+                Algorithm::TokenBucket { window, burst: amount }
+            }
+            algorithm => algorithm,
+        }
+    }
+
+    /// What is taken for an answer before it came, of a caller who has this `amount`: as large a part
+    /// of it as is configured, where that is less, or who has little could make no call.
+    pub(crate) fn reserve_for(&self, amount: u64) -> u64 {
+        let whole = u128::from(self.amount).saturating_mul(self.workers.into());
+        let part = u128::from(self.reserve).saturating_mul(amount.into());
+        let part = part.checked_div(whole).and_then(|part| u64::try_from(part).ok());
+        part.map_or(self.reserve, |part| self.reserve.min(part)).max(1)
+    }
+
+    /// Whether what is taken comes back with time.
+    pub(crate) const fn forgets(&self) -> bool {
+        !matches!(self.algorithm, Algorithm::Concurrent { .. })
     }
 }
 

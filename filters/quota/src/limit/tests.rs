@@ -63,6 +63,8 @@ fn a_wrong_limit_is_named_with_what_is_allowed() {
     }
     let twice = build(json!([limit(json!({})), limit(json!({}))])).expect_err("the same name");
     assert_eq!(twice.path, "limits[1].name");
+    let guard = build(json!([limit(json!({"name": "flood_guard"}))])).expect_err("the guard's");
+    assert_eq!(guard.path, "limits[0].name");
 }
 
 #[test]
@@ -165,4 +167,16 @@ fn a_counter_outlives_other_changes_and_no_change_of_what_it_counts() {
     ] {
         assert_ne!(counter(other.clone()), plain, "{other}");
     }
+}
+
+#[test]
+fn each_worker_has_its_share_of_what_credentials_say_and_nobody_has_more_than_there_can_be() {
+    let text = json!({"limits": [limit(json!({}))]}).to_string();
+    let entries = mcp_core::config::parse::<Example>(text.as_bytes()).expect("valid").limits;
+    let limits = Limits::build(entries, "", 4).expect("valid").limits;
+    for (said, amount) in [(0, 0), (10, 3), (u64::MAX, MAX_AMOUNT / 4)] {
+        let caller = Caller { limits: vec![("a".to_owned(), said)], ..Caller::default() };
+        assert_eq!(limits[0].amount_for(&caller), amount, "{said}");
+    }
+    assert_eq!(limits[0].amount_for(&Caller::default()), 25);
 }

@@ -79,21 +79,21 @@ impl Table {
         &self,
         entries: &[Entry],
         costs: &[u64],
+        now: u64,
         environment: &mut dyn Environment,
     ) -> Result<(), Failure> {
         let due = entries.iter().zip(costs).filter(|(entry, cost)| entry.taken != **cost);
         let Some((Entry { subject, at, .. }, _)) = due.clone().next() else { return Ok(()) };
-        // A host that lost its clock meanwhile settles as of when it had one.
-        let now = environment.milliseconds().unwrap_or(0).max(*at);
-        let settled = self.update(*subject, now, SETTLE_TRIES, environment, |counters, now| {
-            for (Entry { charge, taken, at, .. }, cost) in due.clone() {
-                counters.change(Tag::of(charge), |counter| {
-                    counter.settle(charge, *at, *taken, *cost, now);
-                });
-            }
-            // Even where nothing changes, so that all know that it is that late.
-            true
-        });
+        let settled =
+            self.update(*subject, now.max(*at), SETTLE_TRIES, environment, |counters, now| {
+                for (Entry { charge, taken, at, .. }, cost) in due.clone() {
+                    counters.change(Tag::of(charge), |counter| {
+                        counter.settle(charge, *at, *taken, *cost, now);
+                    });
+                }
+                // Even where nothing changes, so that all know that it is that late.
+                true
+            });
         settled.inspect_err(|_| {
             let count = u64::try_from(due.count()).unwrap_or(u64::MAX);
             environment.add(UNSETTLED, count);
@@ -151,7 +151,7 @@ impl Store for Table {
         if let Some(stopped) = stopped {
             for Part { entries, .. } in &parts {
                 // What cannot be given back is counted; the answer is the same.
-                let _ = self.settle_subject(entries, &vec![0; entries.len()], environment);
+                let _ = self.settle_subject(entries, &vec![0; entries.len()], now, environment);
             }
             return stopped;
         }
@@ -166,11 +166,16 @@ impl Store for Table {
         costs: &[u64],
         environment: &mut dyn Environment,
     ) -> Result<(), Failure> {
+        if reservation.entries.iter().zip(costs).all(|(entry, cost)| entry.taken == *cost) {
+            return Ok(());
+        }
+        // A host that lost its clock meanwhile settles as of when it had one.
+        let now = environment.milliseconds().unwrap_or(0);
         let (mut result, mut rest) = (Ok(()), costs);
         for entries in reservation.entries.chunk_by(|a, b| a.subject == b.subject) {
             let (costs, next) = rest.split_at_checked(entries.len()).unwrap_or((rest, &[]));
             rest = next;
-            let settled = self.settle_subject(entries, costs, environment);
+            let settled = self.settle_subject(entries, costs, now, environment);
             result = result.and(settled);
         }
         result

@@ -35,6 +35,8 @@ pub(super) struct Worker {
     /// What another worker does just before the next write.
     pub(super) before_write: Option<Box<dyn FnOnce()>>,
     pub(super) counts: BTreeMap<String, u64>,
+    /// How often the clock was read.
+    pub(super) clock_reads: usize,
 }
 
 impl Host {
@@ -88,6 +90,7 @@ impl Environment for Worker {
     }
 
     fn milliseconds(&mut self) -> Option<u64> {
+        self.clock_reads += 1;
         self.now
     }
 

@@ -11,8 +11,6 @@ use crate::estimator;
 pub(super) struct Estimate {
     /// Tokens of the blocks that ended.
     ended: u64,
-    /// Tokens of `block`.
-    open: u64,
     /// The block that is being put together: [`LONGEST`] bytes and a character at most.
     block: String,
 }
@@ -37,12 +35,12 @@ impl Estimate {
             rest = tail;
         }
         self.block.push_str(rest);
-        self.open = estimator::tokens(&self.block);
     }
 
-    /// How many tokens the pieces are together.
-    pub(super) const fn tokens(&self) -> u64 {
-        self.ended.saturating_add(self.open)
+    /// How many tokens the pieces are together. Whoever asks after each piece pays for a block each
+    /// time.
+    pub(super) fn tokens(&self) -> u64 {
+        self.ended.saturating_add(estimator::tokens(&self.block))
     }
 
     /// Whether nothing was taken in.
@@ -54,7 +52,6 @@ impl Estimate {
     pub(super) fn clear(&mut self) {
         self.block.clear();
         self.ended = 0;
-        self.open = 0;
     }
 
     /// What of `piece` still belongs to the block, and what follows; `None` if the block goes on.

@@ -32,7 +32,7 @@ pub struct Meter {
     lost: bool,
     /// Something else than JSON came.
     foreign: bool,
-    /// The most that was known to have passed.
+    /// The most that was said to have passed.
     peak: Usage,
 }
 
@@ -96,7 +96,6 @@ impl Meter {
         };
         self.read |= outcome.is_ok();
         self.lost |= outcome.is_err();
-        self.peak = self.so_far();
         seen
     }
 
@@ -105,12 +104,20 @@ impl Meter {
         self.lost = true;
     }
 
-    /// What passed so far, to end a stream at a hard limit. Its total never falls, also where an
-    /// estimate turns out to have been too high.
+    /// Whether its usage is also that of what was asked.
     #[must_use]
-    pub fn so_far(&self) -> Usage {
+    pub const fn has_prompt(&self) -> bool {
+        matches!(self.counted, Counted::Llm(_))
+    }
+
+    /// What passed so far, to end a stream at a hard limit. Its total never falls from one time to
+    /// the next, also where an estimate turns out to have been too high.
+    pub fn so_far(&mut self) -> Usage {
         let now = self.counted.usage();
-        if now.total() >= self.peak.total() { now } else { self.peak }
+        if now.total() >= self.peak.total() {
+            self.peak = now;
+        }
+        self.peak
     }
 
     /// What the answer cost; `ended` if it came to its end rather than breaking off.

@@ -79,7 +79,8 @@ impl Environment for World {
     }
 
     fn add(&mut self, counter: &str, amount: u64) {
-        *self.counted.entry(counter.to_owned()).or_default() += amount;
+        let counted = self.counted.entry(counter.to_owned()).or_default();
+        *counted = counted.saturating_add(amount);
     }
 
     fn randomize(&mut self, _: &mut [u8]) -> bool {

@@ -110,6 +110,37 @@ fn an_answer_ends_where_a_hard_limit_does() {
 }
 
 #[test]
+fn where_an_answer_may_end_one_that_cannot_be_read_is_an_error() {
+    let mut gateway = Gateway::new(budget(4_000_000, "output_tokens", json!({"hard": true})));
+    let long = "a ".repeat(600_000);
+    for (kind, before) in [(JSON, ""), (EVENTS, "data: ")] {
+        let mut exchange = gateway.call(ANA, &tool("search", "{}")).expect("it passes");
+        let body = format!("{before}{}\n\n", result(&long));
+        let (_, out) = gateway.answer(&mut exchange, &Answer(200, kind), &[&body]);
+        let error = r#"{"jsonrpc":"2.0","id":"a\u0062","error":{"code":50200"#;
+        assert!(out.contains(error), "{kind}: {:.200}", out);
+    }
+}
+
+#[test]
+fn of_who_has_less_less_is_reserved() {
+    let overrides = json!([{"tenants": ["acme"], "limit": 100}]);
+    let limit = json!({"reserve": 1_000, "overrides": overrides});
+    let mut gateway = Gateway::new(budget(10_000, "output_tokens", limit));
+    for _ in 0..3 {
+        assert!(gateway.exchange(ANA, &tool("search", "{}"), &result(WORDS)));
+    }
+    assert_eq!(gateway.counted("mcp_quota_units.limit.budget.stage.reserved"), 3 * 10);
+    let mut gateway = Gateway::with(
+        json!({"limits": [{"name": "budget", "key": ["tenant"], "unit": "output_tokens",
+            "limit": 1_000, "window": "1h", "reserve": 500}], "workers": 8}),
+        Capabilities { shared_data: false, ..Capabilities::ALL },
+    );
+    assert!(gateway.exchange(ANA, &tool("search", "{}"), "{}"));
+    assert_eq!(gateway.counted("mcp_quota_units.limit.budget.stage.reserved"), 62);
+}
+
+#[test]
 fn an_answer_that_cannot_be_read_costs_what_was_reserved_unless_it_is_free() {
     for (policy, settled) in [("reserved", 500), ("free", 0)] {
         let mut quota = budget(10_000, "output_tokens", json!({"reserve": 500}));
@@ -155,9 +186,33 @@ fn a_model_says_what_it_cost() {
         assert_eq!(gateway.settled(), settled, "{unit}");
         assert_eq!(gateway.counted("mcp_quota_usage.provenance.exact"), 1);
     }
+    // Nothing is removed that is not there: each edit is a call to the host.
+    let mut gateway = Gateway::new(budget(100_000, "tokens", json!({})));
+    gateway.compressed = false;
+    let (_, edits) = gateway.send("/v1/chat/completions", ANA, ask).expect("it passes");
+    assert_eq!(edits, []);
     // Refused, a model's client is told by status.
     let mut gateway = Gateway::new(budget(1, "tokens", json!({})));
     let reply = gateway.send("/v1/messages", ANA, ask).map(drop).expect_err("it is refused");
     assert_eq!(reply.status, 429);
     assert!(body(&reply)["error"]["message"].is_string());
+}
+
+#[test]
+fn a_prompt_that_no_model_read_costs_nothing() {
+    let ask = r#"{"model":"m","messages":[{"role":"user","content":"Hello, is anybody there?"}]}"#;
+    let nothing = json!({"object": "chat.completion", "choices": [],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0}});
+    let failed = json!({"error": {"message": "No such model", "type": "invalid_request_error"}});
+    for (status, answer) in [(200, nothing), (404, failed)] {
+        let mut gateway = Gateway::new(budget(100_000, "tokens", json!({})));
+        let (mut exchange, _) = gateway.send("/v1/chat/completions", ANA, ask).expect("it passes");
+        gateway.answer(&mut exchange, &Answer(status, JSON), &[&answer.to_string()]);
+        assert_eq!(gateway.settled(), 0, "{status}");
+    }
+    // One that was read and not counted by its provider does.
+    let mut gateway = Gateway::new(budget(100_000, "input_tokens", json!({})));
+    let (mut exchange, _) = gateway.send("/v1/chat/completions", ANA, ask).expect("it passes");
+    gateway.answer(&mut exchange, &Answer(200, JSON), &[r#"{"choices":[]}"#]);
+    assert!(gateway.settled() > 3);
 }

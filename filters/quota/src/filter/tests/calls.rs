@@ -39,6 +39,19 @@ fn a_call_that_was_asked_to_come_again_is_charged_once() {
 }
 
 #[test]
+fn a_call_that_was_asked_to_come_again_may_be_refused_in_between() {
+    let open = json!({"name": "open", "key": ["principal"], "unit": "concurrent", "limit": 1});
+    let mut gateway = Gateway::new(json!({"limits": [requests(10), open]}));
+    let retry = modern(r#""requestState":"secret","inputResponses":{},"#);
+    assert!(gateway.exchange(ANA, &modern(""), &asking("secret")));
+    let mut other = gateway.call(ANA, LIST).expect("another");
+    gateway.refused(ANA, &retry);
+    gateway.pipeline.finish(&mut other, Ending::Cut, &mut gateway.world);
+    assert!(gateway.exchange(ANA, &retry, "{}"));
+    assert_eq!(gateway.calls_charged(), 2);
+}
+
+#[test]
 fn the_same_call_again_and_again_is_told_to_stop() {
     let mut gateway = Gateway::new(json!({"loop_breaker": {"calls": 3, "window": "1m"}}));
     let spellings = [r#"{"a":1,"b":[true]}"#, r#"{ "b": [true], "a": 1 }"#];

@@ -114,6 +114,20 @@ fn a_tenant_may_have_a_limit_of_its_own() {
 }
 
 #[test]
+fn a_bucket_holds_what_flows_in_unless_it_says_so() {
+    for (burst, passing) in [(Value::Null, 2), (7.into(), 7)] {
+        let mut limit = requests(5);
+        limit["algorithm"] = "token_bucket".into();
+        limit["overrides"] = json!([{"tenants": ["acme"], "limit": 2}]);
+        if !burst.is_null() {
+            limit["burst"] = burst;
+        }
+        let mut gateway = Gateway::new(json!({"limits": [limit]}));
+        assert_eq!(gateway.passing(9, ANA, LIST), passing);
+    }
+}
+
+#[test]
 fn a_session_has_its_share_and_more_sessions_have_no_more() {
     let burst = json!({"name": "burst", "key": ["session"], "unit": "requests", "limit": 2,
         "window": "1m", "algorithm": "token_bucket"});

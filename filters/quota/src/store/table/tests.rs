@@ -91,6 +91,10 @@ fn a_debit_is_taken_whole_in_one_read_and_one_write_per_subject() {
     assert_eq!(left(&table, &mut worker, debits[0].subject, charge(1, 10, 0)), 9);
     assert_eq!(left(&table, &mut worker, debits[0].subject, charge(2, 10, 0)), 1);
     assert_eq!(left(&table, &mut worker, debits[1].subject, charge(1, 10, 0)), 5);
+
+    worker.clock_reads = 0;
+    assert_eq!(table.settle(&reservation, &[2, 9, 6], &mut worker), Ok(()));
+    assert_eq!(worker.clock_reads, 1, "both subjects are settled as of the same time");
 }
 
 #[test]

@@ -228,7 +228,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 
 /// `body` cut at these places.
 fn cut(body: &[u8], places: &[prop::sample::Index]) -> Vec<Vec<u8>> {
-    let mut places: Vec<_> = places.iter().map(|place| place.index(body.len() + 1)).collect();
+    let mut places: Vec<_> =
+        places.iter().map(|place| place.index(body.len().saturating_add(1))).collect();
     places.sort_unstable();
     let starts = [0].into_iter().chain(places.iter().copied());
     let ends = places.iter().copied().chain([body.len()]);

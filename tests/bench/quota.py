@@ -1,0 +1,265 @@
+"""What counting costs in Envoy: our module, next to the native filters that count requests or read event streams.
+
+Every configuration of ours has a tenant that may do nothing, so that a probe tells a filter that counts from one that
+does not; nobody else comes near a limit.
+"""
+
+import copy
+import itertools
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import streams
+from bench.load import Distinct, Same, drive_each, request
+from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Topic, Variant, does_nothing, quiet, router_only
+from bench.workload import HEADERS, PATH, SMALL, TOOL, body
+from e2e.envoy_config import REPOSITORY, EnvoyConfig
+
+MODULE = REPOSITORY / "dist/mcp_quota.wasm"
+LOCAL_RATELIMIT, SSE_TO_METADATA = "Envoy's native local_ratelimit", "Envoy's native sse_to_metadata"
+ONE_LIMIT, FIVE_LIMITS = "mcp_quota, 1 limit on tokens", "mcp_quota, 5 limits on tokens, 5 keys"
+FEW, MANY = 100, 1_000_000
+FEW_KEYS, MANY_KEYS = f"mcp_quota, {FEW} keys", f"mcp_quota, {MANY:,} keys"
+AIMS = {FIVE_LIMITS: 3.0}
+AIMS_STREAMS = {ONE_LIMIT: 0.6}
+AIMS_KEYS = {MANY_KEYS: 1.2}
+REQUESTS, REQUESTS_STREAMS, REQUESTS_KEYS = 500, 20, 300
+
+ENOUGH, NATIVE_ENOUGH = 2**50, 4_000_000_000
+NOBODY = "nobody"
+CALLER = {"X-Tenant": "acme", "X-Principal": "alice@acme.example", "X-Agent": "assistant-7"}
+SOURCES = {"tenant_header": "x-tenant", "principal_header": "x-principal", "agent_header": "x-agent"}
+CALL = HEADERS | CALLER
+EVENTS_PATH, COMPLETIONS_PATH = "/events", "/v1/chat/completions"
+PROMPT = {
+    "model": "gpt-4o",
+    "messages": [{"role": "user", "content": "What is the answer to that?"}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
+BATCH, BATCHES_AT_ONCE = 64, 500
+
+NATIVE_OK = "bench.http_local_rate_limit.ok"
+METADATA_ADDED = "sse_to_metadata.resp.json.metadata_added"
+ALLOWED = "wasmcustom.mcp_quota_calls.limit.requests_0.outcome.allowed"
+EXACT, ESTIMATED = (f"wasmcustom.mcp_quota_usage.provenance.{word}" for word in ("exact", "estimated"))
+
+
+def topics(nothing: Path) -> list[Topic]:
+    """What is compared. `nothing` is the module that does nothing."""
+    completion = CALLER | {"Content-Type": "application/json"}
+    prompt = json.dumps(PROMPT, separators=(",", ":")).encode()
+    return [
+        Topic(
+            "counted tools/call (2026-07-28) of 200 B",
+            counters(nothing),
+            {"": Same(body(SMALL), REQUESTS, CALL)},
+            LOCAL_RATELIMIT,
+            "local_ratelimit",
+            AIMS,
+        ),
+        Topic(
+            f"an answer of {streams.EVENTS:,} events, MCP progress and a result",
+            readers(["id"], CALL, ESTIMATED),
+            {"": Same(body(SMALL), REQUESTS_STREAMS, CALL, EVENTS_PATH)},
+            SSE_TO_METADATA,
+            "sse_to_metadata",
+            AIMS_STREAMS,
+            answer_with_streams,
+        ),
+        Topic(
+            f"an answer of {streams.EVENTS:,} events, an OpenAI chat completion",
+            readers(["usage", "total_tokens"], completion, EXACT),
+            {"": Same(prompt, REQUESTS_STREAMS, completion, COMPLETIONS_PATH)},
+            SSE_TO_METADATA,
+            "sse_to_metadata",
+            AIMS_STREAMS,
+            answer_with_streams,
+        ),
+        Topic(
+            "1 limit on requests, with few keys and with many",
+            few_and_many(),
+            {"": Distinct(body(SMALL), REQUESTS_KEYS, spread(random.Random(MANY)))},
+            FEW_KEYS,
+            f"{FEW} keys",
+            AIMS_KEYS,
+        ),
+    ]
+
+
+def counters(nothing: Path) -> list[Variant]:
+    """Configurations that count calls, the baseline first."""
+    anything = [CALL, _of_nobody(CALL)]
+    windows = ("1m", "10m", "1h", "24h", "30days")
+    five_keys = limits("tokens", "tenant", "principal", "agent", "principal+tool", "ip")
+    native, by_principal = _local_ratelimit(), _local_ratelimit(by_principal=True)
+    return [
+        Variant(ROUTER, router_only, anything),
+        Variant("a module that does nothing", does_nothing(nothing), anything),
+        Variant(LOCAL_RATELIMIT, _natively(native), anything, {}, NATIVE_OK),
+        Variant("the same, by principal", _natively(by_principal), anything, {}, NATIVE_OK),
+        Variant("Envoy's native mcp and local_ratelimit", _natively(NATIVE, native), anything, {}, NATIVE_OK),
+        _ours("mcp_quota, 1 limit on requests", limits("requests", "principal"), ALLOWED),
+        _ours("the same, enforce", limits("requests", "principal"), ALLOWED, validation="enforce"),
+        _ours(ONE_LIMIT, limits("tokens", "principal"), ESTIMATED),
+        _ours("mcp_quota, 5 limits on tokens, 1 key", limits("tokens", "principal", windows=windows), ESTIMATED),
+        _ours(FIVE_LIMITS, five_keys, ESTIMATED),
+    ]
+
+
+def readers(path: Sequence[str], passes: dict[str, str], counter: str) -> list[Variant]:
+    """Configurations that read event streams, the baseline first. The native one looks for the number at `path`;
+    `counter` is of ours."""
+    anything = [passes, _of_nobody(passes)]
+    return [
+        Variant(ROUTER, router_only, anything),
+        Variant(SSE_TO_METADATA, _natively(_sse_to_metadata(path)), anything, {}, METADATA_ADDED),
+        _ours(ONE_LIMIT, limits("tokens", "principal"), counter, passes=passes),
+    ]
+
+
+def few_and_many() -> list[Variant]:
+    """Configurations that count the calls of `spread`, the baseline first: by agent, of which there are few, and by
+    tool, of which there are many. All of them are in the table before any is measured."""
+    room = {"max_subjects": 2**20}
+    return [
+        Variant(ROUTER, router_only, [CALL, _of_nobody(CALL)]),
+        _ours(FEW_KEYS, limits("requests", "agent"), ALLOWED, **room),
+        _ours(MANY_KEYS, limits("requests", "tool"), ALLOWED, prepare=call_each_tool, **room),
+    ]
+
+
+def spread(chance: random.Random) -> Callable[[], dict[str, str]]:
+    """Headers of calls by one of `FEW` agents of one of `MANY` tools."""
+    return lambda: CALL | {"X-Agent": f"agent-{chance.randrange(FEW)}", "Mcp-Name": tool(chance.randrange(MANY))}
+
+
+def call_each_tool(url: str, progress: Callable[[str], None]) -> None:
+    """Calls each of the tools once, in batches, which 2025-03-26 has. One for which the table had no room would be
+    refused, and that is a `LoadError`."""
+    headers = CALLER | {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-03-26"}
+    for start in range(0, MANY, BATCH * BATCHES_AT_ONCE):
+        progress(f"{start:,} of {MANY:,} keys in the table")
+        numbers = range(start, min(start + BATCH * BATCHES_AT_ONCE, MANY))
+        batches = [batch(numbers[first : first + BATCH]) for first in range(0, len(numbers), BATCH)]
+        drive_each(url, [request(url, headers, content) for content in batches])
+
+
+def batch(numbers: Sequence[int]) -> bytes:
+    """The body that calls the tools of these numbers."""
+    call = {"jsonrpc": "2.0", "method": "tools/call"}
+    return json.dumps([call | {"id": number, "params": {"name": tool(number)}} for number in numbers]).encode()
+
+
+def tool(number: int) -> str:
+    """One of the tools."""
+    return f"{TOOL}-{number:07}"
+
+
+def _of_nobody(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers, of the tenant that may do nothing."""
+    return {**headers, "X-Tenant": NOBODY}
+
+
+def answer_with_streams(config: EnvoyConfig) -> None:
+    """Makes the upstream answer with an event stream on the paths of those."""
+    routes = config.connection_manager()["route_config"]
+    routes["max_direct_response_body_size_bytes"] = 1024 * 1024
+    (host,) = routes["virtual_hosts"]
+    (document,) = host["routes"]
+    for path, stream in ((EVENTS_PATH, streams.progress()), (COMPLETIONS_PATH, streams.completion())):
+        route = copy.deepcopy(document) | {"match": {"path": path}}
+        route["direct_response"]["body"] = {"inline_string": stream.decode()}
+        (added,) = route["response_headers_to_add"]
+        added["header"]["value"] = "text/event-stream"
+        host["routes"].insert(0, route)
+
+
+def limits(unit: str, *keys: str, windows: Sequence[str] = ("24h",)) -> list[dict[str, Any]]:
+    """A limit for each key (its parts joined by `+`) in each window."""
+    return [
+        {
+            "name": f"{unit}_{number}",
+            "key": key.split("+"),
+            "unit": unit,
+            "limit": ENOUGH,
+            "window": window,
+            "overrides": [{"tenants": [NOBODY], "limit": 0}],
+        }
+        for number, (key, window) in enumerate(itertools.product(keys, windows))
+    ]
+
+
+def _ours(
+    name: str,
+    limits: Sequence[Mapping[str, Any]],
+    counter: str,
+    *,
+    validation: str = "trust_headers",
+    passes: dict[str, str] = CALL,
+    prepare: Callable[[str, Callable[[str], None]], None] | None = None,
+    **more: Any,
+) -> Variant:
+    """Our module with these limits."""
+    admission = {"paths": [PATH, EVENTS_PATH], "llm_paths": [COMPLETIONS_PATH], "batches": "allow"}
+    settings = {
+        "admission": admission | {"validation": validation},
+        "quota": {"limits": limits, "denial": "http", "identity_headers_trusted": True, **SOURCES, **more},
+    }
+
+    def edit(config: EnvoyConfig) -> None:
+        quiet(config)
+        config.set_module(PLUGIN, MODULE)
+        config.replace_settings(PLUGIN, settings)
+
+    refuses = {429: [_of_nobody(passes)]}
+    if validation == "enforce":
+        refuses[400] = [passes | OTHER_NAME]
+    return Variant(name, edit, [passes], refuses, counter, prepare)
+
+
+def _natively(*filters: Mapping[str, Any]) -> Edit:
+    """Native filters in the filter's place."""
+
+    def edit(config: EnvoyConfig) -> None:
+        router_only(config)
+        config.http_filters()[:0] = copy.deepcopy(filters)
+
+    return edit
+
+
+def _local_ratelimit(by_principal: bool = False) -> dict[str, Any]:
+    """The native filter with one bucket for all, or one for each principal."""
+    bucket = {"max_tokens": NATIVE_ENOUGH, "tokens_per_fill": NATIVE_ENOUGH, "fill_interval": "86400s"}
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    settings: dict[str, Any] = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "bench",
+        "token_bucket": bucket,
+        "filter_enabled": always,
+        "filter_enforced": always,
+    }
+    if by_principal:
+        header = {"header_name": "x-principal", "descriptor_key": "principal"}
+        settings["rate_limits"] = [{"actions": [{"request_headers": header}]}]
+        # An entry without a value has a bucket for each value there is.
+        settings["descriptors"] = [{"entries": [{"key": "principal"}], "token_bucket": bucket}]
+    return {"name": "envoy.filters.http.local_ratelimit", "typed_config": settings}
+
+
+def _sse_to_metadata(path: Sequence[str]) -> dict[str, Any]:
+    """The native filter that looks for the number at that path in each event."""
+    found = {"metadata_namespace": "bench", "key": "found", "type": "NUMBER"}
+    rule = {"selectors": [{"key": key} for key in path], "on_present": found}
+    parser = {
+        "@type": "type.googleapis.com/envoy.extensions.content_parsers.json.v3.JsonContentParser",
+        "rules": [{"rule": rule}],
+    }
+    settings = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata",
+        "response_rules": {"content_parser": {"name": "envoy.content_parsers.json", "typed_config": parser}},
+    }
+    return {"name": "envoy.filters.http.sse_to_metadata", "typed_config": settings}
