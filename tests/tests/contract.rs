@@ -134,7 +134,7 @@ fn filters_know_neither_host_nor_harness_and_the_harness_knows_no_filter() {
 
 #[test]
 fn only_modules_that_read_tokens_hold_their_cryptography() {
-    for package in ["mcp-host", "mcp-session-module"] {
+    for package in ["mcp-host", "mcp-session-module", "mcp-sse-module"] {
         refuse(package, &["jsonwebtoken", "mcp-signature"]);
     }
 }
