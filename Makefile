@@ -31,7 +31,7 @@ fmt: ## format the code
 	cargo fmt --all
 
 test-core: ## unit tests, natively and (the core crate) in WebAssembly under Node
-	cargo test --quiet --locked -p mcp-core -p mcp-host -p mcp-auth -p mcp-quota -p mcp-session -p mcp-signature -p mcp-harness
+	cargo test --quiet --locked -p mcp-core -p mcp-host -p mcp-auth -p mcp-quota -p mcp-session -p mcp-signature -p mcp-sse -p mcp-harness
 	@filters/modules/wasm.sh test mcp-core --lib
 
 test-modules: wasm ## the built modules in the harness, under both host profiles

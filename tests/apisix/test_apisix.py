@@ -152,7 +152,7 @@ def test_every_module_that_is_built_can_be_used_and_runs_in_its_place() -> None:
     assert set(declared) == {f"mcp_{manifest.parent.name}" for manifest in loadable}
     assert all(Path(plugin["file"]).stem == name for name, plugin in declared.items())
     order = sorted(declared, key=lambda name: -declared[name]["priority"])
-    assert order == ["mcp_gateway", "mcp_auth", "mcp_session", "mcp_quota"]
+    assert order == ["mcp_gateway", "mcp_auth", "mcp_session", "mcp_quota", "mcp_sse"]
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -28,14 +28,14 @@ impl Known {
             agent: identity.agent.clone(),
             tenant: identity.tenant.clone(),
             scopes: identity.scopes.clone(),
-            expires_at: None,
-            limits: Vec::new(),
+            ..Caller::default()
         };
         Self::without_token(caller, exports)
     }
 
     /// A caller whose credentials are no token.
     pub(crate) fn without_token(caller: Caller, exports: &Exports) -> Self {
+        let caller = exports.hashed(caller);
         let edits = exports.of(&caller, Vec::new());
         Self { caller, certificate: None, edits }
     }
@@ -56,21 +56,27 @@ impl Known {
             scopes: claims.scopes().to_vec(),
             expires_at: Some(issuer.expires_at(claims)),
             limits: issuer.limits(claims),
+            ..Caller::default()
         };
+        let caller = exports.hashed(caller);
         let edits = exports.of(&caller, issuer.fields(claims));
         Self { caller, certificate: claims.certificate().copied(), edits }
     }
 
     /// Bytes that it takes on the heap.
     pub(crate) fn weight(&self) -> usize {
-        let Caller { principal, agent, tenant, scopes, expires_at: _, limits } = &self.caller;
-        let texts = [agent, tenant].into_iter().flatten().map(String::len);
+        let caller = &self.caller;
+        let Caller { principal, agent, tenant, scopes, limits, .. } = caller;
+        let texts = [agent, tenant, &caller.principal_hash, &caller.session_hash];
+        let texts = texts.into_iter().flatten().map(String::len);
         let scopes = scopes.iter().map(|scope| scope.len().saturating_add(PER_ITEM));
         let edits = self.edits.iter().map(|edit| {
             let texts = match edit {
-                Edit::Add(name, value) => name.len().saturating_add(value.as_str().len()),
                 Edit::Remove(name) => name.len(),
-                Edit::Set(name, value) => name.as_str().len().saturating_add(value.as_str().len()),
+                Edit::Rename(from, to) => from.as_str().len().saturating_add(to.as_str().len()),
+                Edit::Add(name, value) | Edit::Set(name, value) => {
+                    name.as_str().len().saturating_add(value.as_str().len())
+                }
             };
             texts.saturating_add(PER_ITEM.saturating_mul(2))
         });

@@ -48,15 +48,19 @@ pub(crate) enum Credentials {
 pub(crate) struct Authorization(HeaderValue);
 
 impl Exports {
+    /// The caller, with the name under which it is known outside.
+    pub(crate) fn hashed(&self, caller: Caller) -> Caller {
+        let hash = |principal: &Vec<u8>| hash::text(self.key.hash(Subject::Principal, principal));
+        Caller { principal_hash: caller.principal.as_ref().map(hash), ..caller }
+    }
+
     /// The changes to a request's head that tell of a caller, with the fields that its claims fill.
     pub(crate) fn of(&self, caller: &Caller, fields: Vec<(HeaderName, HeaderValue)>) -> Vec<Edit> {
         let mut edits = self.nobody();
         if let Credentials::Replace(Authorization(value)) = &self.credentials {
             edits.push(Edit::Set(AUTHORIZATION.into(), value.clone()));
         }
-        let principal = caller.principal.as_deref().and_then(|principal| {
-            HeaderValue::plain(hash::text(self.key.hash(Subject::Principal, principal)))
-        });
+        let principal = caller.principal_hash.as_deref().and_then(HeaderValue::plain);
         let exports = [
             (owned::PRINCIPAL, principal),
             (owned::TENANT, caller.tenant.as_deref().and_then(HeaderValue::mirrored)),

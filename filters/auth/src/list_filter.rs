@@ -58,10 +58,12 @@ pub(crate) fn filter(
 ) -> Result<Option<Vec<u8>>, Unreadable> {
     let text = match piece {
         Piece::Message(text) if text.trim_ascii().is_empty() => return Ok(None),
-        Piece::Other(text) if !matches!(text.trim_ascii().first(), Some(b'{' | b'[')) => {
+        Piece::Other { data: text, .. }
+            if !matches!(text.trim_ascii().first(), Some(b'{' | b'[')) =>
+        {
             return Ok(None);
         }
-        Piece::Message(text) | Piece::Other(text) => text,
+        Piece::Message(text) | Piece::Other { data: text, .. } => text,
         Piece::Unreadable => return Err(Unreadable),
     };
     let mut filter = Filter { era, may_use, cuts: Vec::new(), unclear: false };

@@ -11,9 +11,12 @@ use crate::limits::MAX_EXPORTED_HEADER;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
     /// Append a field, whatever there is.
-    Add(&'static str, HeaderValue),
+    Add(HeaderName, HeaderValue),
     /// Remove every field of this name, spelled as it came in.
     Remove(Vec<u8>),
+    /// Leave the value of the first field as the only one of the second, and none of the first.
+    /// Nothing changes if there is none.
+    Rename(HeaderName, HeaderName),
     /// Leave exactly one field of this name.
     Set(HeaderName, HeaderValue),
 }

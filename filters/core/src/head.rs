@@ -55,7 +55,8 @@ impl<'a> Head<'a> {
         self.names().filter(|name| !name.starts_with(b":")).count()
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    /// The values of field `name` (lower case), in order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.fields
             .iter()
             .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()))
@@ -72,6 +73,12 @@ impl<'a> Single<'a> {
             Self::Absent | Self::Repeated => None,
         }
     }
+}
+
+/// The type of a media type or range, without its parameters (RFC 9110 §8.3.1).
+#[must_use]
+pub fn essence(media_type: &[u8]) -> &[u8] {
+    media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 #[cfg(test)]

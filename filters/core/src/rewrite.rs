@@ -54,8 +54,13 @@ pub enum Piece<'a> {
     /// an event of type `message`.
     Message(&'a [u8]),
     /// The same of any other type.
-    Other(&'a [u8]),
-    /// A piece that is longer than the limit; it goes on in no case.
+    Other {
+        /// An event's type; of a document nothing.
+        kind: &'a [u8],
+        /// The text.
+        data: &'a [u8],
+    },
+    /// A piece that is longer than the limit; it goes on only in a stream that is released.
     Unreadable,
 }
 
@@ -70,6 +75,8 @@ pub enum Ruling {
     Drop,
     /// These messages go on in its place, and nothing after them.
     End(Vec<Vec<u8>>),
+    /// It goes on as it is, and so does the rest of a stream, unjudged.
+    Release,
 }
 
 // === impl Rewriter ===
@@ -167,7 +174,10 @@ impl Rewriter {
             let held = core::mem::take(&mut self.held);
             if self.inspects() {
                 let ruling = judge(Piece::Unreadable);
-                self.carry_out(ruling, b"", None, out);
+                // Of a document that is too long the rest would not follow.
+                let released =
+                    ruling == Ruling::Release && matches!(self.form, Form::Events { .. });
+                self.carry_out(ruling, if released { &held } else { b"" }, None, out);
             } else {
                 out.extend(held);
             }
@@ -189,7 +199,10 @@ impl Rewriter {
         let bytes = core::mem::take(&mut self.held);
         match &mut self.form {
             Form::Document { json } => {
-                let piece = if *json { Piece::Message(&bytes) } else { Piece::Other(&bytes) };
+                let piece = match json {
+                    true => Piece::Message(&bytes),
+                    false => Piece::Other { kind: b"", data: &bytes },
+                };
                 self.carry_out(judge(piece), &bytes, None, out);
             }
             Form::Events { inspect, first, .. } => {
@@ -199,7 +212,9 @@ impl Rewriter {
                     Some(data) if *inspect && whole.kind() == b"message" => {
                         judge(Piece::Message(&data))
                     }
-                    Some(data) if *inspect => judge(Piece::Other(&data)),
+                    Some(data) if *inspect => {
+                        judge(Piece::Other { kind: whole.kind(), data: &data })
+                    }
                     _ => Ruling::Pass,
                 };
                 self.carry_out(ruling, &bytes, Some(whole), out);
@@ -214,9 +229,12 @@ impl Rewriter {
         event: Option<Whole<'_>>,
         out: &mut Vec<u8>,
     ) {
-        let goes_on = matches!(ruling, Ruling::Pass | Ruling::Replace(_));
+        let goes_on = matches!(ruling, Ruling::Pass | Ruling::Replace(_) | Ruling::Release);
+        if let (Ruling::Release, Form::Events { inspect, .. }) = (&ruling, &mut self.form) {
+            *inspect = false;
+        }
         match (ruling, event) {
-            (Ruling::Pass, _) => out.extend_from_slice(bytes),
+            (Ruling::Pass | Ruling::Release, _) => out.extend_from_slice(bytes),
             (Ruling::Replace(data), Some(event)) => out.extend(event.with_data(&data)),
             (Ruling::Replace(text), None) => out.extend(text),
             (Ruling::Drop, _) => {}

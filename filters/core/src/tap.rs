@@ -1,7 +1,7 @@
 //! Reading an answer's body while it passes untouched.
 
 use crate::rewrite::Piece;
-use crate::sse::{Event, Parser};
+use crate::sse::{Event, Message, Parser};
 
 /// One body that is listened to.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Tap {
                 Event::Message(message) if message.kind == b"message" => {
                     hear(Piece::Message(message.data));
                 }
-                Event::Message(message) => hear(Piece::Other(message.data)),
+                Event::Message(Message { kind, data, .. }) => hear(Piece::Other { kind, data }),
                 Event::TooLong => hear(Piece::Unreadable),
             }),
         }
@@ -94,7 +94,10 @@ mod tests {
             tap.push(chunk, end, |piece| {
                 heard.push(match piece {
                     Piece::Message(text) => format!("message {}", String::from_utf8_lossy(text)),
-                    Piece::Other(text) => format!("other {}", String::from_utf8_lossy(text)),
+                    Piece::Other { kind, data } => {
+                        let text = [kind, data].map(String::from_utf8_lossy);
+                        format!("{}: {}", text[0], text[1])
+                    }
                     Piece::Unreadable => "unreadable".to_owned(),
                 });
             });
@@ -109,7 +112,10 @@ mod tests {
     fn what_is_heard_does_not_depend_on_chunks() {
         let stream = "event: delta\ndata: 1\n\ndata: 2\n\ndata: 123456789\n\n: ping\n\n";
         for size in [1, 2, 3, 7, 100] {
-            assert_eq!(heard(Tap::events(8), stream, size), ["other 1", "message 2", "unreadable"]);
+            assert_eq!(
+                heard(Tap::events(8), stream, size),
+                ["delta: 1", "message 2", "unreadable"]
+            );
             assert_eq!(heard(Tap::document(4), "{  }", size), ["message {  }"]);
             assert_eq!(heard(Tap::document(3), "{  }", size), ["unreadable"]);
             assert_eq!(heard(Tap::bytes(), "{  }", size), [""; 0]);

@@ -1,6 +1,6 @@
 //! Answering a request here, and changing the head of one that goes on.
 
-use mcp_core::edit::{Edit, HeaderValue};
+use mcp_core::edit::{Edit, HeaderName, HeaderValue};
 use mcp_core::refusal::{Addressee, Reason, Refusal, Reply};
 use proxy_wasm::types::Action;
 
@@ -31,8 +31,20 @@ pub(crate) fn reply(reply: &Reply, details: &str) {
 /// Makes the changes, in order.
 pub(crate) fn apply(map: Map, edits: &[Edit]) -> Result<(), Failed> {
     edits.iter().try_for_each(|edit| match edit {
-        Edit::Add(name, value) => abi::add_header(map, name, value.as_str()),
+        Edit::Add(name, value) => abi::add_header(map, name.as_str(), value.as_str()),
         Edit::Remove(name) => abi::remove_header(map, name),
+        Edit::Rename(from, to) => rename(map, from, to),
         Edit::Set(name, value) => abi::set_header(map, name.as_str(), value.as_str()),
     })
+}
+
+/// Moves a field's value to another name. A value that a head cannot hold as we write them goes on
+/// as mirrored headers do, and one that is no text not at all.
+fn rename(map: Map, from: &HeaderName, to: &HeaderName) -> Result<(), Failed> {
+    let Some(value) = abi::header(map, from.as_str())? else { return Ok(()) };
+    abi::remove_header(map, from.as_str().as_bytes())?;
+    match core::str::from_utf8(&value).ok().and_then(HeaderValue::mirrored) {
+        Some(value) => abi::set_header(map, to.as_str(), value.as_str()),
+        None => abi::remove_header(map, to.as_str().as_bytes()),
+    }
 }

@@ -101,7 +101,8 @@ impl Caps {
 
     /// What becomes of a message of the answer to such a call.
     pub(crate) fn judge(&self, index: usize, message: Piece<'_>, shape: Shape) -> Observation {
-        let (Some(cap), Piece::Message(text) | Piece::Other(text)) = (self.0.get(index), message)
+        let (Some(cap), Piece::Message(text) | Piece::Other { data: text, .. }) =
+            (self.0.get(index), message)
         else {
             return Observation::Pass;
         };

@@ -88,7 +88,7 @@ pub(crate) fn uncounted(failure: Failure) -> Refusal {
 
 /// What tells a client in the head of an answer how these limits stand.
 pub(crate) fn standing(limits: &[(&Limit, u64, Standing)]) -> Vec<Edit> {
-    fields(limits).into_iter().map(|(field, value)| Edit::Add(field, value)).collect()
+    fields(limits).into_iter().map(|(field, value)| Edit::Add(field.into(), value)).collect()
 }
 
 /// Both fields; none if there is no limit to tell of.

@@ -130,9 +130,9 @@ impl Filter for QuotaFilter {
         self.count(open, message, caller, environment)
     }
 
-    fn passed(&self, bytes: usize, state: &mut State) {
+    fn passed(&self, chunk: &[u8], _: &mut dyn Environment, state: &mut State) {
         if let Some(open) = state.open.as_mut() {
-            open.passed(bytes);
+            open.passed(chunk.len());
         }
     }
 

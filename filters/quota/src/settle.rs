@@ -27,7 +27,7 @@ impl QuotaFilter {
             return self.judge_limits(open, message);
         };
         match message {
-            Piece::Message(text) | Piece::Other(text) => {
+            Piece::Message(text) | Piece::Other { data: text, .. } => {
                 let seen = meter.message(text);
                 if let Some((state, retries)) = seen.request_state.zip(open.retries.as_ref()) {
                     self.repeats.remember(retries, &state, &self.hasher, environment);

@@ -75,30 +75,9 @@ impl Filter for SessionFilter {
         if caller.principal.is_none() {
             caller.principal = self.principal(head)?;
         }
-        let Some(presented) = head.single(SESSION_ID).one() else {
-            if let Some(id) = head.first(":path").and_then(query_session) {
-                state.session = Session::Plain(id.to_owned());
-            }
-            return Ok(Identified::Settled(Vec::new()));
-        };
-        // Sessions left the protocol: whatever a modern client sends here goes no further.
-        if Claim::parse(head.single("mcp-protocol-version").one()).era() == Era::Modern {
-            return Ok(Identified::Settled(vec![Edit::Remove(SESSION_ID.into())]));
-        }
-        let unknown = || Refusal::new(Reason::SessionUnknown);
-        let Some(sealing) = &self.sealing else {
-            state.session = Session::Plain(session_id(presented).ok_or_else(unknown)?.to_owned());
-            return Ok(Identified::Settled(Vec::new()));
-        };
-        let record = Record::open(presented, &sealing.ring).ok_or_else(unknown)?;
-        let current = environment.now().is_some_and(|now| now < record.expires);
-        if !current || record.principal != self.principal_hash(caller) {
-            return Err(unknown());
-        }
-        let id = HeaderValue::plain(record.id.as_str()).ok_or_else(unknown)?;
-        let presented = String::from_utf8_lossy(presented).into_owned();
-        state.session = Session::Sealed(Box::new(record), presented);
-        Ok(Identified::Settled(vec![Edit::Set(SESSION_ID.into(), id)]))
+        let edits = self.session(head, caller, environment, state)?;
+        caller.session_hash = self.session_hash(&state.session);
+        Ok(Identified::Settled(edits))
     }
 
     fn authorize(
@@ -108,7 +87,7 @@ impl Filter for SessionFilter {
         environment: &mut dyn Environment,
         state: &mut State,
     ) -> Result<Vec<Edit>, Refusal> {
-        let client = client_name(call);
+        let client = call.client_name();
         state.opening.era = Some(call.era);
         if call.method == Some("initialize") {
             let version =
@@ -129,7 +108,7 @@ impl Filter for SessionFilter {
             (owned::METHOD, call.method.and_then(HeaderValue::mirrored)),
             (owned::NAME, call.name.and_then(HeaderValue::mirrored)),
             (owned::AGENT, agent.and_then(|agent| HeaderValue::mirrored(&cut(agent)))),
-            (owned::SESSION, self.session_hash(&state.session).and_then(HeaderValue::plain)),
+            (owned::SESSION, caller.session_hash.as_deref().and_then(HeaderValue::plain)),
             (owned::AFFINITY, HeaderValue::plain(state.opening.affinity.as_str())),
         ];
         edits.extend(
@@ -181,6 +160,40 @@ impl SessionFilter {
             Single::One(_) => Err(Refusal::new(Reason::PrincipalTooLong)),
             Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader)),
         }
+    }
+
+    /// Reads the session that a request belongs to; returns what changes in its head.
+    fn session(
+        &self,
+        head: &Head<'_>,
+        caller: &Caller,
+        environment: &mut dyn Environment,
+        state: &mut State,
+    ) -> Result<Vec<Edit>, Refusal> {
+        let Some(presented) = head.single(SESSION_ID).one() else {
+            if let Some(id) = head.first(":path").and_then(query_session) {
+                state.session = Session::Plain(id.to_owned());
+            }
+            return Ok(Vec::new());
+        };
+        // Sessions left the protocol: whatever a modern client sends here goes no further.
+        if Claim::parse(head.single("mcp-protocol-version").one()).era() == Era::Modern {
+            return Ok(vec![Edit::Remove(SESSION_ID.into())]);
+        }
+        let unknown = || Refusal::new(Reason::SessionUnknown);
+        let Some(sealing) = &self.sealing else {
+            state.session = Session::Plain(session_id(presented).ok_or_else(unknown)?.to_owned());
+            return Ok(Vec::new());
+        };
+        let record = Record::open(presented, &sealing.ring).ok_or_else(unknown)?;
+        let current = environment.now().is_some_and(|now| now < record.expires);
+        if !current || record.principal != self.principal_hash(caller) {
+            return Err(unknown());
+        }
+        let id = HeaderValue::plain(record.id.as_str()).ok_or_else(unknown)?;
+        let presented = String::from_utf8_lossy(presented).into_owned();
+        state.session = Session::Sealed(Box::new(record), presented);
+        Ok(vec![Edit::Set(SESSION_ID.into(), id)])
     }
 
     fn principal_hash(&self, caller: &Caller) -> Option<[u8; HASH]> {
@@ -242,13 +255,6 @@ fn session_edit(envelope: Option<String>) -> Edit {
         Some(value) => Edit::Set(SESSION_ID.into(), value),
         None => Edit::Remove(SESSION_ID.into()),
     }
-}
-
-/// What a client says of itself: in `_meta` of each modern request, or in `initialize`.
-fn client_name<'a>(call: &'a Call<'_>) -> Option<&'a str> {
-    let params = &call.message?.params;
-    let modern = params.meta.as_ref().and_then(|meta| meta.client_name.as_deref());
-    modern.or(params.client_name.as_deref()).filter(|name| !name.is_empty())
 }
 
 fn cut(text: &str) -> String {

@@ -74,8 +74,7 @@ impl TryFrom<MtlsConfig> for Mtls {
                 tenant: config.tenant,
                 agent: config.agent,
                 scopes: config.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-                expires_at: None,
-                limits: Vec::new(),
+                ..Caller::default()
             },
             source: if config.xfcc_trusted { Source::Forwarded } else { Source::Connection },
         })

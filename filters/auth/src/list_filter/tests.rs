@@ -147,7 +147,9 @@ fn what_is_no_list_passes() {
 
 #[test]
 fn text_of_another_type_passes_unless_it_looks_like_a_message() {
-    let other = |text: &str| filter(Piece::Other(text.as_bytes()), Era::Legacy, may_use);
+    let other = |text: &str| {
+        filter(Piece::Other { kind: b"", data: text.as_bytes() }, Era::Legacy, may_use)
+    };
     assert_eq!(other("/messages?session_id=1"), Ok(None));
     assert_eq!(other("Accepted"), Ok(None));
     let list = r#" {"id":1,"result":{"tools":[{"name":"no"}]}}"#;

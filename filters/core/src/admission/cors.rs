@@ -63,7 +63,7 @@ impl Reader {
     /// The same as edits of an upstream's answer, whose own `Vary` stays.
     pub(crate) fn edits(&self) -> [Edit; 3] {
         self.headers().map(|(name, value)| match name {
-            "vary" => Edit::Add(name, value),
+            "vary" => Edit::Add(name.into(), value),
             _ => Edit::Set(name.into(), value),
         })
     }

@@ -13,7 +13,7 @@ pub(crate) use cors::Reader;
 
 use crate::agreement;
 use crate::edit::{Edit, HeaderValue};
-use crate::head::{Head, Single};
+use crate::head::{Head, Single, essence};
 use crate::limits::MAX_HEADERS;
 use crate::owned;
 use crate::refusal::{Reason, Refusal, Reply};
@@ -146,9 +146,4 @@ fn not_allowed(allow: &'static str) -> Refusal {
 fn is_json(head: &Head<'_>) -> bool {
     let media_type = head.single("content-type").one().unwrap_or_default();
     essence(media_type).eq_ignore_ascii_case(b"application/json")
-}
-
-/// The type of a media type, without its parameters (RFC 9110 §8.3.1).
-fn essence(media_type: &[u8]) -> &[u8] {
-    media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }

@@ -90,6 +90,8 @@ pub struct Meta<'a> {
     pub progress_token: Option<&'a str>,
     /// `traceparent`. Absent if it is no string.
     pub trace_parent: Option<Cow<'a, str>>,
+    /// `tracestate`. Absent if it is no string.
+    pub trace_state: Option<Cow<'a, str>>,
 }
 
 /// How much [`scan`] puts up with. The defaults are those of [`limits`].

@@ -67,6 +67,7 @@ impl Scan<'_> {
                     meta.progress_token = Id::new(reader.skip()?).map(|id| id.token());
                 }
                 "traceparent" => meta.trace_parent = string(reader)?,
+                "tracestate" => meta.trace_state = string(reader)?,
                 _ => {
                     reader.skip()?;
                 }
@@ -130,10 +131,11 @@ const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 
-const META_KEYS: [&str; 5] = [
+const META_KEYS: [&str; 6] = [
     META_PROTOCOL_VERSION,
     META_CLIENT_CAPABILITIES,
     META_CLIENT_INFO,
     "progressToken",
     "traceparent",
+    "tracestate",
 ];

@@ -30,7 +30,8 @@ fn modern_call() {
             "io.modelcontextprotocol/clientCapabilities":{"x":[{}]},
             "io.modelcontextprotocol/clientInfo":{"version":"1","name":"agent \u00e9"},
             "io.modelcontextprotocol/logLevel":"info","progressToken":7,
-            "traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}}
+            "traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "tracestate":"a=1"}}}
     "#;
     let message = single(body);
     assert_eq!(message.kind, Kind::Request);
@@ -49,6 +50,7 @@ fn modern_call() {
                 trace_parent: Some(
                     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()
                 ),
+                trace_state: Some("a=1".into()),
             }),
             ..Params::default()
         }
@@ -187,7 +189,7 @@ fn kinds_and_ids() {
 fn what_policy_does_not_need_may_be_of_any_type() {
     let message = single(
         br#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"protocolVersion":1,"clientInfo":[],
-            "_meta":{"io.modelcontextprotocol/protocolVersion":{},"traceparent":null,
+            "_meta":{"io.modelcontextprotocol/protocolVersion":{},"traceparent":null,"tracestate":[],
                 "io.modelcontextprotocol/clientCapabilities":[],"progressToken":1.5,
                 "io.modelcontextprotocol/clientInfo":{"name":["x"]}}}}"#,
     );

@@ -143,31 +143,38 @@ impl<A: Filter, B: Filter> Filter for Chain<A, B> {
         let mut ruling = Observation::Pass;
         if first != Attention::None {
             let said = self.0.observe(message, caller, environment, &mut state.first);
-            if first == Attention::Judge {
-                ruling = said;
-            }
+            ruling = counted(said, &mut state.attention.0);
         }
         let message = match &ruling {
-            _ if second == Attention::None => return ruling,
-            Observation::Pass => message,
+            Observation::Pass | Observation::Release => message,
             Observation::Replace(text) => Piece::Message(text),
             Observation::Drop | Observation::End(_) => return ruling,
         };
-        let said = self.1.observe(message, caller, environment, &mut state.second);
-        if second == Attention::Judge && said != Observation::Pass { said } else { ruling }
+        if second != Attention::None {
+            let said = self.1.observe(message, caller, environment, &mut state.second);
+            let said = counted(said, &mut state.attention.1);
+            if said != Observation::Pass {
+                ruling = said;
+            }
+        }
+        // Whoever still listens would hear nothing more.
+        match ruling {
+            Observation::Release if state.attention != NOBODY => Observation::Pass,
+            ruling => ruling,
+        }
     }
 
     fn needs_body(&self) -> bool {
         self.0.needs_body() || self.1.needs_body()
     }
 
-    fn passed(&self, bytes: usize, state: &mut Self::State) {
+    fn passed(&self, chunk: &[u8], environment: &mut dyn Environment, state: &mut Self::State) {
         let (first, second) = state.attention;
         if first != Attention::None {
-            self.0.passed(bytes, &mut state.first);
+            self.0.passed(chunk, environment, &mut state.first);
         }
         if second != Attention::None {
-            self.1.passed(bytes, &mut state.second);
+            self.1.passed(chunk, environment, &mut state.second);
         }
     }
 
@@ -181,6 +188,19 @@ impl<A: Filter, B: Filter> Filter for Chain<A, B> {
         self.0.finish(ending, caller, environment, &mut state.first);
         self.1.finish(ending, caller, environment, &mut state.second);
     }
+}
+
+/// Nobody wants any more of an answer.
+const NOBODY: (Attention, Attention) = (Attention::None, Attention::None);
+
+/// What a filter's word counts for. One that releases the answer is told nothing more of it.
+fn counted(said: Observation, attention: &mut Attention) -> Observation {
+    match *attention {
+        Attention::Judge if said == Observation::Release => *attention = Attention::None,
+        Attention::Judge => {}
+        Attention::Listen | Attention::None => return Observation::Pass,
+    }
+    said
 }
 
 fn first<A, B>(fetch: Fetch<A>) -> Fetch<ChainTicket<A, B>> {

@@ -7,6 +7,7 @@ use super::observe::{Interest, Observation};
 use crate::certificate::PeerCertificate;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
+use crate::limits::MAX_CLIENT_NAME;
 use crate::message::Message;
 use crate::refusal::{Refusal, Reply};
 use crate::rewrite::Piece;
@@ -116,8 +117,8 @@ pub trait Filter {
         Observation::Pass
     }
 
-    /// So many bytes of an answer that is of interest arrived.
-    fn passed(&self, _bytes: usize, _state: &mut Self::State) {}
+    /// These bytes of an answer that is of interest arrived.
+    fn passed(&self, _chunk: &[u8], _environment: &mut dyn Environment, _state: &mut Self::State) {}
 
     /// The exchange, which went upstream, is over. Asked once of each.
     fn finish(
@@ -229,6 +230,10 @@ pub struct Caller {
     /// When the credentials stop to hold, in seconds since 1970, with the clock skew that their
     /// check allows; `None` if they do not.
     pub expires_at: Option<u64>,
+    /// Keyed hash of the principal, as `x-mcp-principal` shows it.
+    pub principal_hash: Option<String>,
+    /// Keyed hash of the session's id, as `x-mcp-session` shows it.
+    pub session_hash: Option<String>,
     /// Limits of its own that its credentials carry, by name.
     pub limits: Vec<(String, u64)>,
 }
@@ -264,6 +269,17 @@ pub struct Call<'a> {
     pub batch: &'a [Message<'a>],
     /// The body, if it was read.
     pub body: Option<&'a [u8]>,
+}
+
+impl<'a> Call<'a> {
+    /// What the client says of itself: in `_meta` of each modern request, or in `initialize`.
+    #[must_use]
+    pub fn client_name(&'a self) -> Option<&'a str> {
+        let params = &self.message?.params;
+        let modern = params.meta.as_ref().and_then(|meta| meta.client_name.as_deref());
+        let name = modern.or(params.client_name.as_deref()).filter(|name| !name.is_empty())?;
+        name.get(..name.floor_char_boundary(MAX_CLIENT_NAME))
+    }
 }
 
 /// The head of an upstream's answer. It is asked by name, since APISIX lists a response's fields

@@ -9,6 +9,7 @@ mod tests;
 
 use super::{Call, Ending, Environment, Exchange, Filter, Phase, Pipeline, Response};
 use crate::edit::{Edit, HeaderValue};
+use crate::head::essence;
 use crate::limits::MAX_STREAM_EVENT;
 use crate::message::{Kind, Message};
 use crate::refusal::{Addressee, Reason, Refusal};
@@ -48,6 +49,8 @@ pub enum Observation {
     Drop,
     /// The client gets this error in its place, and nothing after it.
     End(Refusal),
+    /// It goes on as it is, and all that follows as well: the filter wants no more of the answer.
+    Release,
 }
 
 /// Observes the body of one answer.
@@ -163,7 +166,7 @@ impl<F: Filter> Pipeline<F> {
         let ended = observer.has_ended();
         let Observer { rewriter, tap, until, attention } = observer;
         if *attention != Attention::None && !ended {
-            self.filter.passed(chunk.len(), state);
+            self.filter.passed(chunk, environment, state);
         }
         if let Some(tap) = tap.as_mut().filter(|_| !ended) {
             tap.push(chunk, end, |piece| {
@@ -182,6 +185,7 @@ impl<F: Filter> Pipeline<F> {
                     Observation::Replace(text) => Ruling::Replace(text),
                     Observation::Drop => Ruling::Drop,
                     Observation::End(refusal) => Ruling::End(farewell(&refusal, requests)),
+                    Observation::Release => Ruling::Release,
                 }
             })
         };
@@ -197,8 +201,7 @@ impl<F: Filter> Pipeline<F> {
             return Vec::new();
         }
         let media_type = response.header("content-type").unwrap_or_default();
-        let media_type = media_type.split(|byte| *byte == b';').next().unwrap_or_default();
-        let is = |other: &[u8]| media_type.trim_ascii().eq_ignore_ascii_case(other);
+        let is = |other: &[u8]| essence(&media_type).eq_ignore_ascii_case(other);
         let (events, json) = (is(EVENT_STREAM), is(b"application/json"));
         let until = until.filter(|_| events);
         if messages == Attention::None && until.is_none() {

@@ -785,7 +785,7 @@ fn a_browser_can_read_refusals_and_answers() {
     assert!(edits.contains(&Edit::Set(allow.into(), origin)));
     assert!(edits.iter().any(|edit| matches!(edit, Edit::Set(name, _) if name.as_str() == expose)));
     // The upstream's own `Vary` stays.
-    assert_eq!(edits.last(), Some(&Edit::Add("vary", HeaderValue::from_static("Origin"))));
+    assert_eq!(edits.last(), Some(&Edit::Add("vary".into(), HeaderValue::from_static("Origin"))));
     let (mut exchange, _) = pipeline.post(POST, LEGACY_CALL);
     assert_eq!(pipeline.answer(&mut exchange), [edit("responded")]);
 }

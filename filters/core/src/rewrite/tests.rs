@@ -18,8 +18,8 @@ fn judge(piece: Piece<'_>) -> Ruling {
         Piece::Message(b"end") => Ruling::End(vec![b"bye".to_vec()]),
         Piece::Message(b"two\nlines") => Ruling::Replace(b"three\nother\nlines".to_vec()),
         Piece::Message(b"long") => Ruling::Replace(b"short".to_vec()),
-        Piece::Other(b"bad") | Piece::Unreadable => Ruling::Drop,
-        Piece::Message(_) | Piece::Other(_) => Ruling::Pass,
+        Piece::Other { data: b"bad", .. } | Piece::Unreadable => Ruling::Drop,
+        Piece::Message(_) | Piece::Other { .. } => Ruling::Pass,
     }
 }
 
@@ -214,7 +214,7 @@ fn events_are_those_of_the_parser() {
         let out = Rewriter::events(1024, true).push(stream.as_bytes(), true, |piece| {
             judged.push(match piece {
                 Piece::Message(data) => (true, data.to_vec()),
-                Piece::Other(data) => (false, data.to_vec()),
+                Piece::Other { data, .. } => (false, data.to_vec()),
                 Piece::Unreadable => panic!("nothing is that long"),
             });
             Ruling::Pass
@@ -222,6 +222,37 @@ fn events_are_those_of_the_parser() {
         assert_eq!(judged, parsed, "{stream:?}");
         assert_eq!(out, stream.as_bytes(), "{stream:?}");
     }
+}
+
+/// A stream that is released goes on as it comes, whatever its events say or how long they are.
+#[test]
+fn what_is_released_is_judged_no_more() {
+    let judge = |piece: Piece<'_>| match piece {
+        Piece::Message(b"release") | Piece::Unreadable => Ruling::Release,
+        Piece::Message(_) | Piece::Other { .. } => Ruling::Drop,
+    };
+    let long = format!("data: {}\r\n\r\n", "x".repeat(40));
+    let cases = [
+        ("data: 1\n\ndata: release\n\ndata: 2\n\n".to_owned(), 9),
+        (format!("data: release\r\n\r\ndata: 2\r\n\r\n{long}: c\r\n\r\ndata: 3"), 0),
+        (format!("{long}data: 2\n\n{long}"), 0),
+        (format!("data: 1\n\n{long}data: 2\n\n{long}"), 9),
+    ];
+    for (stream, dropped) in cases {
+        for size in 1..=stream.len() {
+            let mut rewriter = Rewriter::events(32, true);
+            let chunks = stream.as_bytes().chunks(size);
+            let mut out: Vec<u8> =
+                chunks.flat_map(|chunk| rewriter.push(chunk, false, judge)).collect();
+            out.extend(rewriter.push(b"", true, judge));
+            let expected = stream.get(dropped..).expect("ASCII");
+            assert_eq!(String::from_utf8_lossy(&out), expected, "in chunks of {size}");
+        }
+    }
+    let whole = Rewriter::document(8, true).push(b"release", true, judge);
+    assert_eq!(whole, b"release");
+    let too_long = Rewriter::document(8, true).push(b"{\"much\": 1}", true, judge);
+    assert_eq!(too_long, b"", "half a document is none");
 }
 
 /// A replaced event says what it was replaced with, to a client's parser.

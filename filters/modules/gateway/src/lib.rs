@@ -8,6 +8,7 @@ use mcp_core::pipeline::{Capabilities, Chain, Pipeline, Plan, Predecessor};
 use mcp_host::Module;
 use mcp_quota::{QuotaConfig, QuotaFilter};
 use mcp_session::{SessionConfig, SessionFilter};
+use mcp_sse::{SseConfig, SseFilter};
 use serde::Deserialize;
 
 struct Gateway;
@@ -20,10 +21,11 @@ struct ModuleConfig {
     auth: Section<AuthConfig>,
     session: Section<SessionConfig>,
     quota: Section<QuotaConfig>,
+    sse: Option<Section<SseConfig>>,
 }
 
 impl Module for Gateway {
-    type Filter = Chain<AuthFilter, Chain<SessionFilter, QuotaFilter>>;
+    type Filter = Chain<AuthFilter, Chain<SessionFilter, Chain<QuotaFilter, SseFilter>>>;
 
     fn plan(
         configuration: &[u8],
@@ -37,11 +39,17 @@ impl Module for Gateway {
         notices.extend(more);
         let (quota, more) = config.quota.0.build(capabilities, Predecessor::Auth)?;
         notices.extend(more);
+        let (sse, more) = match config.sse {
+            Some(Section(sse)) => sse.build(capabilities, Predecessor::Auth)?,
+            None => (SseFilter::off(), Vec::new()),
+        };
+        notices.extend(more);
         if capabilities.signatures {
             mcp_signature::install(mcp_host::verify_signature);
             notices.push(mcp_signature::NOTICE.to_owned());
         }
-        Ok(Plan { pipeline: Pipeline::new(admission, Chain(auth, Chain(session, quota))), notices })
+        let chain = Chain(auth, Chain(session, Chain(quota, sse)));
+        Ok(Plan { pipeline: Pipeline::new(admission, chain), notices })
     }
 }
 

@@ -217,7 +217,9 @@ impl Gateway {
         let mut exchange = self.call(caller, LIST).expect("it passes");
         let (edits, _) = self.answer(&mut exchange, &Answer(503, JSON), &["{}"]);
         let field = edits.iter().find_map(|edit| match edit {
-            Edit::Add("ratelimit", value) => Some(value.as_str().to_owned()),
+            Edit::Add(name, value) if name.as_str() == "ratelimit" => {
+                Some(value.as_str().to_owned())
+            }
             _ => None,
         });
         let field = field.expect("the field");

@@ -205,7 +205,10 @@ fn apply(head: &mut Vec<(String, String)>, edit: Edit) {
             remove(head, name.as_str().as_bytes());
             head.push((name.as_str().to_owned(), value.as_str().to_owned()));
         }
-        Edit::Add(name, value) => head.push((name.to_owned(), value.as_str().to_owned())),
+        Edit::Add(name, value) => {
+            head.push((name.as_str().to_owned(), value.as_str().to_owned()));
+        }
+        Edit::Rename(..) => panic!("the filter renames nothing"),
     }
 }
 

@@ -161,6 +161,7 @@ fn agree(message: &Message<'_>, tree: &Map<String, Value>) -> Result<(), TestCas
     );
     prop_assert_eq!(owned(&seen.client_name), text(member("clientInfo"), "name"));
     prop_assert_eq!(owned(&seen.trace_parent), text(Some(meta), "traceparent"));
+    prop_assert_eq!(owned(&seen.trace_state), text(Some(meta), "tracestate"));
     let progress = meta.get("progressToken").filter(|token| token.is_string() || token.is_number());
     match seen.progress_token.and_then(token) {
         Some(seen) => prop_assert_eq!(Some(&seen), progress),
@@ -232,10 +233,11 @@ fn meta() -> impl Strategy<Value = Tree> {
         often("io.modelcontextprotocol/clientInfo", odd(client(), 4), 3),
         often("progressToken", odd(prop_oneof![integer(), words()], 4), 3),
         often("traceparent", odd(words(), 4), 3),
+        often("tracestate", odd(words(), 4), 3),
         extra(),
     );
     members
-        .prop_map(|(a, b, c, d, e, f)| [a, b, c, d, e, f].concat())
+        .prop_map(|(a, b, c, d, e, f, g)| [a, b, c, d, e, f, g].concat())
         .prop_shuffle()
         .prop_map(Tree::Object)
 }

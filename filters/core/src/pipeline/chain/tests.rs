@@ -60,6 +60,14 @@ impl Response for JsonAnswer {
     }
 }
 
+struct EventStream;
+
+impl Response for EventStream {
+    fn header(&self, name: &str) -> Option<Vec<u8>> {
+        (name == "content-type").then(|| b"text/event-stream".to_vec())
+    }
+}
+
 impl Filter for Part {
     type State = bool;
     type Ticket = u8;
@@ -262,6 +270,42 @@ fn messages_are_judged_by_those_who_asked_for_them_and_the_first_word_counts() {
         pipeline.response_head(&mut exchange, &JsonAnswer, &mut World);
         log.borrow_mut().clear();
         pipeline.response_body(&mut exchange, br#"{"id":1}"#, true, &mut World);
+        assert_eq!(*log.borrow(), expected, "{one:?} {two:?}");
+    }
+}
+
+#[test]
+fn who_releases_an_answer_hears_no_more_of_it_and_nobody_else_misses_anything() {
+    use Attention::{Judge, Listen, None as Not};
+    let release = || Some(Observation::Release);
+    let cases = [
+        // One that judges alone gives all the rest free.
+        (Judge, Not, release(), None, vec!["first observe"]),
+        (Not, Judge, None, release(), vec!["second observe"]),
+        (Judge, Judge, release(), release(), vec!["first observe", "second observe"]),
+        // The other goes on to hear, and to judge.
+        (Judge, Listen, release(), None, vec!["first observe", "second observe", "second observe"]),
+        (Judge, Judge, Some(Observation::Drop), release(), vec!["first observe", "first observe"]),
+        // Who listens only has no say.
+        (
+            Listen,
+            Judge,
+            release(),
+            release(),
+            vec!["first observe", "second observe", "first observe"],
+        ),
+    ];
+    for (one, two, first_says, second_says, expected) in cases {
+        let (first, second, log) = parts();
+        let interest = |messages| Interest { messages, until: None };
+        let first = Part { interest: interest(one), observation: first_says, ..first };
+        let second = Part { interest: interest(two), observation: second_says, ..second };
+        let pipeline = pipeline(first, second);
+        let (mut exchange, _) = begin(&pipeline);
+        pipeline.request_body(&mut exchange, PING, &mut World);
+        pipeline.response_head(&mut exchange, &EventStream, &mut World);
+        log.borrow_mut().clear();
+        pipeline.response_body(&mut exchange, b"data: 1\n\ndata: 2\n\n", true, &mut World);
         assert_eq!(*log.borrow(), expected, "{one:?} {two:?}");
     }
 }

@@ -63,7 +63,7 @@ impl Filter for Judge {
     ) -> Observation {
         heard.push(match message {
             Piece::Message(text) => String::from_utf8_lossy(text).into_owned(),
-            Piece::Other(_) => "other".to_owned(),
+            Piece::Other { .. } => "other".to_owned(),
             Piece::Unreadable => "unreadable".to_owned(),
         });
         match message {
@@ -72,12 +72,13 @@ impl Filter for Judge {
             Piece::Message(b"end") | Piece::Unreadable => {
                 Observation::End(Refusal::new(Reason::Unreadable))
             }
-            Piece::Message(_) | Piece::Other(_) => Observation::Pass,
+            Piece::Message(b"release") => Observation::Release,
+            Piece::Message(_) | Piece::Other { .. } => Observation::Pass,
         }
     }
 
-    fn passed(&self, bytes: usize, heard: &mut Self::State) {
-        heard.push(format!("{bytes} bytes"));
+    fn passed(&self, chunk: &[u8], _: &mut dyn Environment, heard: &mut Self::State) {
+        heard.push(format!("{} bytes", chunk.len()));
     }
 
     fn finish(&self, ending: Ending, _: &Caller, _: &mut dyn Environment, heard: &mut Self::State) {

@@ -1,0 +1,104 @@
+//! The `sse` section, and the plan made of it.
+
+use mcp_core::admission::{Admission, AdmissionConfig};
+use mcp_core::config::{self, ConfigError, Section};
+use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use serde::Deserialize;
+
+use crate::endpoint::{Endpoint, EndpointConfig};
+use crate::filter::{Settings, SseFilter};
+use crate::rule::{RuleConfig, rules};
+use crate::tally::Tally;
+
+/// The configuration of `mcp_sse.wasm`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", default)]
+struct ModuleConfig {
+    admission: Section<AdmissionConfig>,
+    sse: Section<SseConfig>,
+}
+
+/// The `sse` section as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", default)]
+pub struct SseConfig {
+    request_headers: Vec<Section<RuleConfig>>,
+    response_headers: Vec<Section<RuleConfig>>,
+    measure: bool,
+    endpoint: Option<Section<EndpointConfig>>,
+    trace_context: bool,
+}
+
+impl Default for SseConfig {
+    fn default() -> Self {
+        Self {
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            measure: false,
+            endpoint: None,
+            trace_context: true,
+        }
+    }
+}
+
+/// Reads the configuration of `mcp_sse.wasm` and decides how to run on this host.
+///
+/// # Errors
+/// The first key that is wrong, or that the host cannot serve.
+pub fn plan(
+    configuration: &[u8],
+    capabilities: &Capabilities,
+) -> Result<Plan<SseFilter>, ConfigError> {
+    let config: ModuleConfig = config::parse(configuration)?;
+    let admission =
+        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
+    let (filter, notices) = config.sse.0.build(capabilities, Predecessor::None)?;
+    Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+}
+
+impl SseConfig {
+    /// Makes the filter, and says what an operator should know of it.
+    ///
+    /// # Errors
+    /// The first key that is wrong, or that the host cannot serve.
+    pub fn build(
+        self,
+        capabilities: &Capabilities,
+        predecessor: Predecessor,
+    ) -> Result<(SseFilter, Vec<String>), ConfigError> {
+        let mut notices = Vec::new();
+        if self.measure && !capabilities.ticks {
+            notices.push(
+                "sse.measure: this host takes no metrics; broken streams are told in the log"
+                    .to_owned(),
+            );
+        }
+        let settings =
+            self.settings(capabilities, predecessor).map_err(|error| error.within("sse"))?;
+        Ok((SseFilter(Some(settings)), notices))
+    }
+
+    fn settings(
+        self,
+        capabilities: &Capabilities,
+        predecessor: Predecessor,
+    ) -> Result<Settings, ConfigError> {
+        let endpoint = self.endpoint.map(|Section(endpoint)| Endpoint::try_from(endpoint));
+        let endpoint = endpoint.transpose()?;
+        if endpoint.is_some() && !capabilities.bodies {
+            let problem =
+                "this host cannot change an answer's body; serve the server under its own path";
+            return Err(ConfigError::new("endpoint", problem));
+        }
+        Ok(Settings {
+            request: rules("request_headers", self.request_headers, predecessor)?,
+            response: rules("response_headers", self.response_headers, predecessor)?,
+            tally: self.measure.then(Tally::default),
+            endpoint,
+            trace_context: self.trace_context,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
