@@ -16,7 +16,7 @@ fn configurations() -> Vec<(usize, String)> {
     blocks
 }
 
-/// What the gateway module needs besides a quota.
+/// What the gateway module needs besides a quota or rules for headers.
 const AUTH: &str = r#"{"api_keys":[{"hash":
     "sha256:537cbb9203979200b087a4885f866c4e03f5fe70a38be7d2f663b01809dbefd8","principal":"x"}],
     "export_key":"ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="}"#;
@@ -29,6 +29,8 @@ fn every_example_loads_in_every_module_that_has_its_sections() {
         ("auth", "mcp_gateway", 401, 5),
         ("quota", "mcp_quota", 200, 3),
         ("quota", "mcp_gateway", 401, 3),
+        ("sse", "mcp_sse", 200, 1),
+        ("sse", "mcp_gateway", 401, 1),
     ] {
         let module = module::load(name);
         let begin = format!("{{\n  \"{section}\":");
@@ -37,7 +39,7 @@ fn every_example_loads_in_every_module_that_has_its_sections() {
         assert!(examples.len() >= count, "{section}: {} examples", examples.len());
         for (line, example) in examples {
             let example = match (section, name) {
-                ("quota", "mcp_gateway") => {
+                ("quota" | "sse", "mcp_gateway") => {
                     example.replacen('{', &format!("{{\"auth\":{AUTH},"), 1)
                 }
                 _ => example.clone(),
