@@ -12,7 +12,7 @@ from e2e.envoy_config import REPOSITORY
 from e2e.servers import McpServer, dual_era, everything
 
 SESSION_YAML = REPOSITORY / "envoy" / "session.yaml"
-MODULES = [REPOSITORY / "dist" / f"mcp_{name}.wasm" for name in ("auth", "gateway", "quota", "session")]
+MODULES = [REPOSITORY / "dist" / f"mcp_{name}.wasm" for name in ("auth", "gateway", "quota", "session", "sse")]
 
 
 @pytest.fixture(scope="session", autouse=True)
