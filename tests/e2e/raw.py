@@ -43,9 +43,14 @@ class Connection:
     """One client connection, by TLS if told how; a context manager."""
 
     def __init__(
-        self, port: int, seconds: float = ANSWER_SECONDS, tls: ssl.SSLContext | None = None
+        self,
+        port: int,
+        seconds: float = ANSWER_SECONDS,
+        tls: ssl.SSLContext | None = None,
+        source: str = "127.0.0.1",
     ) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+        address = ("127.0.0.1", port)
+        self._socket = socket.create_connection(address, timeout=seconds, source_address=(source, 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1")

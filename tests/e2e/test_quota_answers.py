@@ -36,6 +36,7 @@ LIMITS = [
     limit("tokens", "output_tokens", 1_000_000, reserve=RESERVED),
     limit("hard", "output_tokens", 400, hard=True),
     limit("slots", "concurrent", 2),
+    limit("addresses", "requests", 1, key=("ip",)),
 ]
 
 
@@ -279,3 +280,15 @@ def test_a_stream_holds_its_slot_until_its_client_leaves(metered: Metered) -> No
         metered.upstream.answer = hold
         with listen():
             assert is_refused(metered.call("slots", answering(WORDS))), "there are no more than before"
+
+
+def test_each_address_has_a_count_of_its_own(metered: Metered) -> None:
+    metered.upstream.answer = answering(WORDS)
+
+    def refused(source: str) -> bool:
+        with Connection(metered.port, source=source) as connection:
+            connection.post(call("add"), [*call_headers("add"), bearer("addresses")])
+            return is_refused(connection.answer())
+
+    assert [refused("127.0.0.1"), refused("127.0.0.2")] == [False, False]
+    assert [refused("127.0.0.1"), refused("127.0.0.2")] == [True, True]
