@@ -32,7 +32,7 @@ class Issuer:
         """Puts Envoy's JWT filter first, as the README suggests, with this issuer's key."""
         [entry] = suggestion("Bind sessions to callers")
         provider = entry["typed_config"]["providers"]["issuer"]
-        provider["local_jwks"] = {"inline_string": json.dumps({"keys": [self._jwk()]})}
+        provider["local_jwks"] = {"inline_string": json.dumps({"keys": [self.key]})}
         config.http_filters().insert(0, entry)
 
     def replace_authority(self, config: EnvoyConfig) -> None:
@@ -41,17 +41,19 @@ class Issuer:
         provider = jwt_filter["typed_config"]["providers"]["issuer"]
         del provider["remote_jwks"]
         provider |= {"issuer": ISSUER, "audiences": [AUDIENCE]}
-        provider["local_jwks"] = {"inline_string": json.dumps({"keys": [self._jwk()]})}
+        provider["local_jwks"] = {"inline_string": json.dumps({"keys": [self.key]})}
 
     def authenticate_in_gateway(self, config: EnvoyConfig, **claims: str) -> None:
         """Loads all filters in the place of the session filter, with this issuer's key; `claims` are the
         settings that say what else is in its tokens."""
-        issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [self._jwk()]}, **claims}
+        issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [self.key]}, **claims}
         export_key = config.settings("mcp_session")["session"]["export_key"]
         config.set_module("mcp_session", REPOSITORY / "dist" / "mcp_gateway.wasm")
         config.change_settings("mcp_session", {"auth": {"issuers": [issuer], "export_key": export_key}})
 
-    def _jwk(self) -> dict[str, str]:
+    @property
+    def key(self) -> dict[str, str]:
+        """The public key, as a JWK."""
         key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         return key | {"kid": "only"}
 
