@@ -12,8 +12,8 @@ help: ## list the targets
 wasm: ## build the modules into dist/*.wasm
 	@filters/modules/wasm.sh modules
 
-demo: ## drive a real MCP server through Envoy with our filter, and show what happened
-	@filters/modules/wasm.sh modules session
+demo: ## drive real MCP servers through Envoy with our filters, and show what happened
+	@filters/modules/wasm.sh modules gateway session
 	@tests/setup.sh python
 	@cd tests && PYTHONPATH=. ../.tools/venv/bin/python demo/demo.py
 

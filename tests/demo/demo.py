@@ -1,4 +1,4 @@
-"""The demo: a real MCP server behind real Envoy with mcp_session.wasm, called by real MCP clients of both eras.
+"""The demo: real MCP servers behind real Envoy with our modules, called by real MCP clients of both eras.
 
 Prints what the clients got, what the filter saw, what was refused and why. Each claim is checked; the exit
 status is 0 only if all hold. Nothing is left running.
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import gateway as every_filter
 from callers import CALLS, EXPECTED, Report, call_tools
 from refusals import Attempt, attempts
 from transcript import Transcript, mark
@@ -182,15 +183,17 @@ def run(say: Transcript, directory: Path) -> None:
             session, server_id = sealed_session(say, gateway, issuer)
             refusals(say, gateway, issuer, session, server_id)
             forged_headers(say, gateway, issuer)
+    every_filter.run(say, directory)
 
 
 def main() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
     say = Transcript()
-    if not MODULE.exists():
-        print(f"demo: {MODULE} is missing: run make wasm", file=sys.stderr)
-        return 2
+    for module in (MODULE, every_filter.MODULE):
+        if not module.exists():
+            print(f"demo: {module} is missing: run make wasm", file=sys.stderr)
+            return 2
     try:
         with tempfile.TemporaryDirectory(prefix="mcp-demo-") as directory:
             run(say, Path(directory))
@@ -201,7 +204,7 @@ def main() -> int:
         say.line(f"\n{say.failures} of {say.checks} checks did NOT hold.")
         return 1
     say.line(
-        f"\nAll {say.checks} checks held, in {say.seconds:.0f} s. Next: README.md, and envoy/session.yaml to copy from."
+        f"\nAll {say.checks} checks held, in {say.seconds:.0f} s. Next: README.md, and envoy/gateway.yaml to copy from."
     )
     return 0
 
