@@ -79,11 +79,12 @@ pub(crate) fn exceeded(limit: &Limit, amount: u64, standing: Standing) -> Refusa
 
 /// The refusal of a call that could not be counted.
 pub(crate) fn uncounted(failure: Failure) -> Refusal {
-    Refusal::new(Reason::Unavailable).because(match failure {
+    let refusal = Refusal::new(Reason::Unavailable).because(match failure {
         Failure::Contention => "quota: too many others write the same counters",
         Failure::Full => "quota: no room for a further subject",
         Failure::NoClock => "quota: the host has no clock",
-    })
+    });
+    refusal.with_header(RETRY_AFTER, 1.into())
 }
 
 /// What tells a client in the head of an answer how these limits stand.

@@ -185,5 +185,8 @@ fn what_cannot_be_counted_is_refused_or_not_as_configured() {
         let callers = names.iter().map(|name| Caller { name, ..ANA });
         let passed = callers.filter(|caller| gateway.exchange(*caller, LIST, "{}")).count();
         assert_eq!(passed, passing, "{policy}");
+        if let Err(reply) = gateway.call(Caller { name: "one more", ..ANA }, LIST) {
+            assert_eq!((policy, header(&reply, "retry-after")), ("deny", Some("1")));
+        }
     }
 }
