@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import IncompleteRead
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from e2e.envoy_config import REPOSITORY, Endpoint, EnvoyConfig
 from e2e.identity import AUDIENCE, ISSUER, Issuer
 from e2e.messages import call, call_headers, initialize, legacy, modern, modern_headers, session_headers
 from e2e.quota import left
-from e2e.raw import Answer, TextHeader, post
+from e2e.raw import Answer, Connection, TextHeader, post
 from e2e.upstream import Exchange, ScriptedUpstream
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
@@ -138,6 +139,24 @@ def test_a_tool_streams_through_every_filter(pair: Pair) -> None:
     assert request.header("authorization") is None, "the server is not the audience"
     assert request.header("x-mcp-method") == b"tools/call"
     assert request.header("x-mcp-tenant") == b"streams"
+
+
+def test_a_stream_that_breaks_off_is_not_begun_again(pair: Pair) -> None:
+    def breaking(exchange: Exchange) -> None:
+        exchange.start_events()
+        exchange.send_chunk(b": the primary dies after this\n\n")
+        raise ConnectionError
+
+    primary, backup = pair.asked()
+    pair.primary.answer = breaking
+    with Connection(pair.envoy.port) as connection:
+        connection.post(call("add"), [*call_headers("add"), bearer("broken")])
+        response = connection.head()
+        assert response.status == 200
+        with pytest.raises(IncompleteRead) as broke_off:
+            response.read()
+    assert broke_off.value.partial == b": the primary dies after this\n\n"
+    assert pair.asked() == (primary + 1, backup)
 
 
 def test_who_is_not_known_is_told_where_to_turn(pair: Pair) -> None:
