@@ -1,7 +1,7 @@
 """`make conformance`: the official suite, direct and through Envoy with our modules.
 
 Three questions, a table or more each:
-- transparency: does any check that passes direct fail, or go missing, through `mcp_session.wasm`?
+- transparency: does any check that passes direct fail, or go missing, through `mcp_gateway.wasm`?
 - enforcement: does it make a server that ignores its routing headers pass the checks of them?
 - sign-in: do clients get tokens through `mcp_auth.wasm`, for the gateway, as they do without it?
 
@@ -23,6 +23,25 @@ from e2e.envoy_config import EnvoyConfig
 from e2e.process import Process, StartError, accepts, free_port
 
 CONFIGURATION = REPOSITORY / "envoy/session.yaml"
+ALL_FILTERS = {
+    # Nobody has credentials in these scenarios, so nobody is refused for that.
+    "auth": {
+        "api_keys": [{"hash": "sha256:" + 64 * "0", "principal": "nobody"}],
+        "export_key": "ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ==",
+        "shadow": True,
+    },
+    # Every answer is read and counted; one is to be cut off at a limit that is never reached.
+    "quota": {
+        "limits": [
+            {"name": "all", "key": ["ip"], "unit": "tokens", "limit": 10**12, "window": "24h", "hard": True},
+            {"name": "open", "key": ["ip"], "unit": "concurrent", "limit": 10**6},
+        ],
+        "loop_breaker": {"calls": 1000, "window": "1m"},
+        "remaining_headers": True,
+    },
+    "sse": {"measure": True},
+}
+"""What the sections of the other filters add to the session filter's."""
 START_SECONDS = 20.0
 ENFORCED = "http-header-validation"
 MODERN = REVISIONS[-1]
@@ -40,15 +59,16 @@ def _server(directory: Path, *options: str) -> Iterator[int]:
 
 @contextmanager
 def _gateway(upstream: int) -> Iterator[str]:
-    """Envoy in front of that port, as shipped; the suite's own origin is the only one allowed."""
+    """Envoy with all filters in front of that port; the suite's own origin is the only one allowed."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
 
     def listen(config: EnvoyConfig) -> None:
         address = config.document["static_resources"]["listeners"][0]["address"]
         address["socket_address"]["port_value"] = port
+        config.set_module("mcp_session", REPOSITORY / "dist" / "mcp_gateway.wasm")
 
-    settings = {"mcp_session": {"admission": {"origins": [url]}}}
+    settings = {"mcp_session": {"admission": {"origins": [url]}, **ALL_FILTERS}}
     with Envoy(CONFIGURATION, upstreams={"mcp_servers": [upstream]}, settings=settings, edit=listen):
         yield f"{url}/mcp"
 
