@@ -14,6 +14,6 @@ const transport = new StreamableHTTPClientTransport(new URL(url));
 await client.connect(transport);
 const callTool = (params, onprogress) => client.callTool(params, { onprogress, timeout: CALL_MS });
 const report = await tour(client, callTool, () => client.getNegotiatedProtocolVersion(), JSON.parse(steps));
+console.log(JSON.stringify(report));
 await transport.terminateSession();
 await client.close();
-console.log(JSON.stringify(report));

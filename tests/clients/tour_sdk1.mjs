@@ -16,6 +16,6 @@ const transport = new StreamableHTTPClientTransport(new URL(url));
 await client.connect(transport);
 const callTool = (params, onprogress) => client.callTool(params, undefined, { onprogress, timeout: CALL_MS });
 const report = await tour(client, callTool, () => transport.protocolVersion, JSON.parse(steps));
+console.log(JSON.stringify(report));
 await transport.terminateSession();
 await client.close();
-console.log(JSON.stringify(report));

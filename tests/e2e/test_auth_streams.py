@@ -159,7 +159,7 @@ def test_a_token_that_holds_ends_nothing(scripted: tuple[Envoy, ScriptedUpstream
 def long_call(program: str, interpreter: str | Path, url: str, mode: str) -> subprocess.Popen[str]:
     steps = [{"tool": "count", "arguments": {"to": 600, "pause_ms": 100}}]
     argv = [str(interpreter), str(CLIENTS / program), url, mode, json.dumps(steps)]
-    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_real_clients_learn_why_their_call_ended(session_yaml: Path, python_server: McpServer) -> None:
@@ -183,9 +183,10 @@ def test_real_clients_learn_why_their_call_ended(session_yaml: Path, python_serv
         ]
         try:
             for client, process in zip(clients, running, strict=True):
-                _, said = process.communicate(timeout=CALL_SECONDS + 15)
-                assert process.returncode != 0, client
-                assert "The token expired" in said, f"{client}\n{said[-3000:]}"
+                seen, said = process.communicate(timeout=CALL_SECONDS + 15)
+                assert seen, f"{client}\n{said[-3000:]}"
+                [step] = json.loads(seen)["seen"]
+                assert "The token expired" in step["error"], f"{client}\n{step}"
         finally:
             for process in running:
                 process.kill()
