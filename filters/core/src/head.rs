@@ -75,6 +75,15 @@ impl<'a> Single<'a> {
     }
 }
 
+/// The session of an HTTP+SSE message (2024-11-05), which is in the query of its POST's `path`.
+#[must_use]
+pub fn session_in_query(path: &[u8]) -> Option<&[u8]> {
+    let query = path.splitn(2, |byte| *byte == b'?').nth(1)?;
+    query.split(|byte| *byte == b'&').find_map(|pair| {
+        pair.strip_prefix(b"sessionId=").or_else(|| pair.strip_prefix(b"session_id="))
+    })
+}
+
 /// The type of a media type or range, without its parameters (RFC 9110 §8.3.1).
 #[must_use]
 pub fn essence(media_type: &[u8]) -> &[u8] {

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use mcp_core::edit::HeaderName;
-use mcp_core::head::{Head, Single};
+use mcp_core::head::{Head, Single, session_in_query};
 use mcp_core::limits::MAX_PRINCIPAL;
 use mcp_core::pipeline::{Caller, Environment, LLM_METHOD};
 use mcp_core::refusal::{Reason, Refusal};
@@ -74,7 +74,7 @@ impl Sources {
             session: head
                 .single(SESSION_ID)
                 .one()
-                .or_else(|| query_session(head))
+                .or_else(|| head.first(":path").and_then(session_in_query))
                 .map(<[u8]>::to_vec),
             ip: if self.ip { environment.client_address() } else { None },
             headers: self.headers.iter().filter_map(value).collect(),
@@ -112,12 +112,4 @@ fn named<'a>(head: &Head<'a>, name: Option<&HeaderName>) -> Result<Option<&'a [u
         Single::One(_) => Err(Refusal::new(Reason::PrincipalTooLong)),
         Single::Repeated => Err(Refusal::new(Reason::DuplicateHeader)),
     }
-}
-
-/// The session of an HTTP+SSE message (2024-11-05), which is in the query of its POST.
-fn query_session<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
-    let query = head.first(":path")?.splitn(2, |byte| *byte == b'?').nth(1)?;
-    query.split(|byte| *byte == b'&').find_map(|pair| {
-        pair.strip_prefix(b"sessionId=").or_else(|| pair.strip_prefix(b"session_id="))
-    })
 }

@@ -5,7 +5,7 @@ use core::convert::Infallible;
 
 use mcp_core::edit::{Edit, HeaderValue};
 use mcp_core::hash::{self, HASH, HashKey, Subject};
-use mcp_core::head::{Head, Single};
+use mcp_core::head::{Head, Single, session_in_query};
 use mcp_core::limits::{MAX_CLIENT_NAME, MAX_PRINCIPAL};
 use mcp_core::owned;
 use mcp_core::pipeline::{Call, Caller, Environment, Filter, Identified, Response};
@@ -171,7 +171,7 @@ impl SessionFilter {
         state: &mut State,
     ) -> Result<Vec<Edit>, Refusal> {
         let Some(presented) = head.single(SESSION_ID).one() else {
-            if let Some(id) = head.first(":path").and_then(query_session) {
+            if let Some(id) = head.first(":path").and_then(session_in_query).and_then(session_id) {
                 state.session = Session::Plain(id.to_owned());
             }
             return Ok(Vec::new());
@@ -259,15 +259,6 @@ fn session_edit(envelope: Option<String>) -> Edit {
 
 fn cut(text: &str) -> String {
     text.get(..text.floor_char_boundary(MAX_CLIENT_NAME)).unwrap_or_default().to_owned()
-}
-
-/// The session of an HTTP+SSE message (2024-11-05), which is in the query of its POST.
-fn query_session(path: &[u8]) -> Option<&str> {
-    let query = path.splitn(2, |byte| *byte == b'?').nth(1)?;
-    let value = query.split(|byte| *byte == b'&').find_map(|pair| {
-        pair.strip_prefix(b"sessionId=").or_else(|| pair.strip_prefix(b"session_id="))
-    })?;
-    session_id(value)
 }
 
 #[cfg(test)]
