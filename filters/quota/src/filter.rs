@@ -122,12 +122,12 @@ impl Filter for QuotaFilter {
     fn observe(
         &self,
         message: Piece<'_>,
-        caller: &Caller,
+        _: &Caller,
         environment: &mut dyn Environment,
         state: &mut State,
     ) -> Observation {
         let Some(open) = state.open.as_mut() else { return Observation::Pass };
-        self.count(open, message, caller, environment)
+        self.count(open, message, environment)
     }
 
     fn passed(&self, chunk: &[u8], _: &mut dyn Environment, state: &mut State) {

@@ -1,6 +1,6 @@
 //! While the answer passes and after it: what the call really cost.
 
-use mcp_core::pipeline::{Attention, Caller, Ending, Environment, Observation};
+use mcp_core::pipeline::{Attention, Ending, Environment, Observation};
 use mcp_core::refusal::{Reason, Refusal};
 use mcp_core::rewrite::Piece;
 
@@ -20,7 +20,6 @@ impl QuotaFilter {
         &self,
         open: &mut Open,
         message: Piece<'_>,
-        _: &Caller,
         environment: &mut dyn Environment,
     ) -> Observation {
         let Some(meter) = open.meter.as_mut() else {
