@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 STRING_VALUE = "type.googleapis.com/google.protobuf.StringValue"
 STDOUT_LOG = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+OPTION = re.compile(r"^( *)#: ", re.MULTILINE)
 
 Tree = dict[str, Any]
 
@@ -41,6 +43,11 @@ class EnvoyConfig:
     @classmethod
     def load(cls, path: Path) -> Self:
         return cls(yaml.safe_load(path.read_text()))
+
+    @classmethod
+    def load_with_options(cls, path: Path) -> Self:
+        """With what the file has as options, in lines that begin with `#:`."""
+        return cls(yaml.safe_load(OPTION.sub(r"\1", path.read_text())))
 
     def dump(self) -> str:
         return yaml.safe_dump(self.document, sort_keys=False)

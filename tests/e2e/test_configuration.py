@@ -25,6 +25,16 @@ def test_shipped_configuration_is_valid_as_it_stands(path: Path) -> None:
     assert checked.returncode == 0, checked.stderr[-2000:]
 
 
+@pytest.mark.parametrize("path", [path for path in SHIPPED if "#: " in path.read_text()], ids=lambda path: path.name)
+def test_shipped_configuration_is_valid_with_its_options(path: Path, tmp_path: Path) -> None:
+    config = EnvoyConfig.load_with_options(path)
+    config.resolve_modules(REPOSITORY)
+    changed = tmp_path / path.name
+    changed.write_text(config.dump())
+    checked = validate(changed)
+    assert checked.returncode == 0, checked.stderr[-2000:]
+
+
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown key": ({"session": {"secret": "x"}}, ["session.secret", "secrets"]),
     "unknown section": ({"sesion": {}}, ["sesion", "session"]),

@@ -18,6 +18,7 @@ from e2e.identity import AUDIENCE, ISSUER, Issuer
 from e2e.messages import call, call_headers, initialize, legacy, modern, modern_headers, session_headers
 from e2e.quota import left
 from e2e.raw import Answer, Connection, TextHeader, post
+from e2e.test_affinity import await_healthy
 from e2e.upstream import Exchange, ScriptedUpstream
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
@@ -84,6 +85,7 @@ def running(servers: tuple[ScriptedUpstream, ScriptedUpstream]) -> Iterator[Pair
     primary, backup = servers
     ports = {"mcp_servers": [Endpoint(primary.port), Endpoint(backup.port, priority=1)]}
     with Envoy(GATEWAY_YAML, upstreams=ports, edit=trust_callers, concurrency=2) as envoy:
+        await_healthy(envoy, 2)
         yield Pair(envoy, primary, backup)
 
 
@@ -192,3 +194,20 @@ def test_a_tool_is_called_where_somebody_listens() -> None:
             answered = post(envoy.port, call("add"), [*call_headers("add"), bearer("failover")])
             assert answered.status == 200
             assert len(backup.requests()) == 1
+
+
+def test_the_rate_limit_option_counts_by_what_the_filter_found(
+    servers: tuple[ScriptedUpstream, ScriptedUpstream],
+) -> None:
+    """The service is away, so what would be counted there is refused, and the rest passes."""
+    ports = [Endpoint(server.port, priority=index) for index, server in enumerate(servers)]
+    config = EnvoyConfig.load_with_options(GATEWAY_YAML)
+    message, headers = LISTS["modern list"]
+    with Envoy(config, upstreams={"mcp_servers": ports}, edit=trust_callers) as envoy:
+        await_healthy(envoy, 2)
+        nobodys = CALLERS.bearer("ann", scope="mcp:read")
+        assert post(envoy.port, message, [*headers, nobodys]).status == 200
+        assert post(envoy.port, message, [*headers, nobodys, ("x-mcp-tenant", "acme")]).status == 200
+        assert envoy.stats("ratelimit.error$") == {}
+        assert post(envoy.port, message, [*headers, bearer("acme")]).status == 500
+        assert envoy.stats("ratelimit.error$") == {"cluster.mcp_servers.ratelimit.error": 1}

@@ -15,6 +15,8 @@ from typing import BinaryIO, Self
 
 READ_SECONDS = 20.0
 LARGEST_READ = 1 << 20
+HEALTH_CHECK = b"Envoy/HC"
+"""What Envoy calls itself when it checks a server's health."""
 
 
 @dataclass
@@ -86,7 +88,10 @@ class Exchange:
 
 
 class ScriptedUpstream:
-    """Serves every request with `answer`, each connection in a thread of its own; a context manager."""
+    """Serves every request with `answer`, each connection in a thread of its own; a context manager.
+
+    Envoy's health checks are answered as a healthy server would, and are not among the requests.
+    """
 
     def __init__(self, answer: Callable[[Exchange], None] | None = None, port: int = 0) -> None:
         self.answer = answer or _answer_empty
@@ -137,6 +142,9 @@ class ScriptedUpstream:
             try:
                 while (request := _read_request(stream)) is not None:
                     exchange = Exchange(request, connection)
+                    if request.header("user-agent") == HEALTH_CHECK:
+                        _answer_check(exchange)
+                        continue
                     with self._arrived:
                         self._exchanges.append(exchange)
                         self._arrived.notify_all()
@@ -149,6 +157,13 @@ class ScriptedUpstream:
 
 def _answer_empty(exchange: Exchange) -> None:
     exchange.send_json(b"{}")
+
+
+def _answer_check(exchange: Exchange) -> None:
+    if exchange.request.line.startswith("GET "):
+        exchange.send(b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n")
+    else:
+        exchange.send_json(b'{"jsonrpc":"2.0","id":1,"result":{}}')
 
 
 def _read_request(stream: BinaryIO) -> Request | None:
