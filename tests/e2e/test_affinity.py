@@ -38,6 +38,7 @@ def replicas(session_yaml: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     directory = tmp_path_factory.mktemp("replicas")
     with dual_era(directory, "replica-a") as a, dual_era(directory, "replica-b") as b:
         with Envoy(session_yaml, upstreams={"mcp_servers": [a.port, b.port]}, concurrency=2) as gateway:
+            await_healthy(gateway, 2)
             yield gateway
 
 
@@ -110,6 +111,7 @@ def test_session_of_a_dead_replica_gets_404_and_a_new_one_can_be_opened(
     with dual_era(tmp_path, "survivor") as survivor, dual_era(tmp_path, "victim") as victim:
         ports = {"mcp_servers": [survivor.port, victim.port]}
         with Envoy(session_yaml, upstreams=ports, edit=check_often) as gateway:
+            await_healthy(gateway, 2)
             sessions = [LegacySession.open(gateway.port) for _ in range(SESSIONS)]
             homes = {session: session.text("which_replica") for session in sessions}
             lost = [session for session, home in homes.items() if home == "victim"]
