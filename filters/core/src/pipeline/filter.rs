@@ -3,6 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use super::account::Spent;
 use super::observe::{Interest, Observation};
 use crate::certificate::PeerCertificate;
 use crate::edit::{Edit, HeaderValue};
@@ -128,6 +129,12 @@ pub trait Filter {
         _environment: &mut dyn Environment,
         _state: &mut Self::State,
     ) {
+    }
+
+    /// What the exchange cost, as far as the filter counted it. Asked after [`Self::finish`], if
+    /// anybody wants to know.
+    fn spent(&self, _state: &Self::State) -> Spent {
+        Spent::default()
     }
 }
 
@@ -364,6 +371,10 @@ pub trait Environment {
 
     /// Shows `value` under this name, in place of what it showed before.
     fn gauge(&mut self, _gauge: &str, _value: u64) {}
+
+    /// Notes one `value` of the histogram of this name, which is the program's. `model` is the model
+    /// it is about; a client chose that text, and the host sees to it that there are not too many.
+    fn observe(&mut self, _histogram: &str, _model: Option<&str>, _value: u64) {}
 
     /// Fills `bytes` from a cryptographic source; `false` if there is none.
     fn randomize(&mut self, bytes: &mut [u8]) -> bool;
