@@ -134,6 +134,11 @@ class Envoy:
         """The MCP endpoint as clients see it."""
         return f"http://127.0.0.1:{self.port}/mcp"
 
+    @property
+    def admin_address(self) -> str:
+        """Host and port of the admin interface."""
+        return self._admin_address
+
     def admin(self, path: str, method: str = "GET") -> str:
         """The answer of Envoy's admin interface."""
         request = urllib.request.Request(f"http://{self._admin_address}{path}", method=method)

@@ -4,6 +4,7 @@
 use mcp_core::head::Head;
 use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, Step, Topic};
 use mcp_core::refusal::Reason;
+use mcp_core::telemetry::Log;
 use proxy_wasm::types::Action;
 
 use crate::abi::{self, Map};
@@ -176,7 +177,10 @@ impl<F: Filter> Request<F> {
         let details = step.report.as_ref().map_or("mcp", |_| "mcp_refused");
         if let Some((report, exchange)) = step.report.zip(self.exchange.as_ref()) {
             let settings = running.pipeline.telemetry();
-            running.telemetry.record(report, settings, |report| exchange.decision_line(report));
+            running.telemetry.record(report, settings, |report| match settings.log {
+                Log::Refusals => report.line(),
+                Log::Exchanges => exchange.decision_line(report),
+            });
         }
         match step.next {
             Next::Forward => Action::Continue,

@@ -64,15 +64,15 @@ impl Telemetry {
         let error = account.error_type().map_or_else(String::new, |of| format!(".error_type.{of}"));
         if account.traffic == Traffic::Llm {
             let model = self.models.value(account.model.as_deref().unwrap_or("none"), true);
-            let name = format!("{MODEL_DURATION}{error}.gen_ai_request_model.{model}");
+            let name = format!("{MODEL_DURATION}.gen_ai_request_model.{model}{error}");
             return self.note(&name, duration);
         }
         // What has no method is no operation: a stream that is opened to listen lasts for hours.
         let Report { method, tool, .. } = self.bounded(account.report.clone());
         if method != "none" {
             let tool = tool.as_deref().unwrap_or("none");
-            let labels = format!("mcp_method_name.{method}.gen_ai_tool_name.{tool}");
-            self.note(&format!("{MCP_DURATION}{error}.{labels}"), duration);
+            let labels = format!("mcp_method_name.{method}.gen_ai_tool_name.{tool}{error}");
+            self.note(&format!("{MCP_DURATION}.{labels}"), duration);
         }
     }
 

@@ -99,7 +99,8 @@ impl Account {
         self.duration = now.zip(self.since).map(|(now, since)| now.saturating_sub(since));
     }
 
-    /// What went wrong with it upstream, in one of few words.
+    /// What went wrong with it upstream, in one of few words. That an answer broke off after it
+    /// began is not among them: many clients leave as soon as they have what they asked for.
     #[must_use]
     pub fn error_type(&self) -> Option<&'static str> {
         match self.status {
@@ -107,8 +108,11 @@ impl Account {
                 let known = STATUSES.iter().find(|(known, _)| *known == status);
                 Some(known.map_or(OTHER, |(_, word)| word))
             }
-            _ if self.ending == Ending::Cut => Some("cut"),
-            _ => None,
+            Some(_) => None,
+            None => Some("no_answer"),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

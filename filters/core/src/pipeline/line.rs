@@ -1,61 +1,16 @@
 //! The line that an exchange has in the log: one JSON object, in OpenTelemetry's words where it has
 //! some. Nothing in it is a secret, and what a client chose is escaped and cut.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
-use serde::Serialize;
-
-use super::{Account, Caller, Ending, Outcome, Report};
-
-/// What is known of an exchange.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    charged: BTreeMap<&'a str, u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ending: Option<&'static str>,
-    era: &'static str,
-    #[serde(rename = "error.type", skip_serializing_if = "Option::is_none")]
-    error_type: Option<&'static str>,
-    event: &'static str,
-    #[serde(rename = "gen_ai.request.model", skip_serializing_if = "Option::is_none")]
-    model: Option<Cow<'a, str>>,
-    #[serde(rename = "gen_ai.tool.name", skip_serializing_if = "Option::is_none")]
-    tool: Option<Cow<'a, str>>,
-    #[serde(rename = "gen_ai.usage.input_tokens", skip_serializing_if = "Option::is_none")]
-    input_tokens: Option<u64>,
-    #[serde(rename = "gen_ai.usage.output_tokens", skip_serializing_if = "Option::is_none")]
-    output_tokens: Option<u64>,
-    #[serde(rename = "http.request.body.size", skip_serializing_if = "Option::is_none")]
-    request_bytes: Option<usize>,
-    #[serde(rename = "http.response.body.size", skip_serializing_if = "Option::is_none")]
-    response_bytes: Option<u64>,
-    #[serde(rename = "http.response.status_code", skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(rename = "mcp.method.name")]
-    method: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tenant: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    #[serde(rename = "user.hash", skip_serializing_if = "Option::is_none")]
-    principal: Option<&'a str>,
-}
+use super::{Account, Caller, Ending, Outcome, Report, Spent};
+use crate::refusal::Reason;
 
 /// Bytes of a text that others chose.
 const MAX_TEXT: usize = 64;
 
 /// What is logged of an exchange: of `caller`, in the trace `trace_id`, and how it went if it went
-/// upstream.
+/// upstream. What is not known is left out.
 pub(super) fn line(
     report: &Report,
     caller: &Caller,
@@ -67,52 +22,53 @@ pub(super) fn line(
         Outcome::Refused(reason) => ("refused", Some(reason)),
         Outcome::Shadowed(reason) => ("shadowed", Some(reason)),
     };
-    let refused = reason.filter(|_| event == "refused");
-    let spent = account.map(|account| &account.spent);
-    let tokens = spent.and_then(|spent| spent.tokens);
-    let charged = spent.into_iter().flat_map(|spent| &spent.charged);
-    let line = Line {
-        agent: caller.agent.as_deref().map(shown),
-        charged: charged.map(|(limit, units)| (limit.as_str(), *units)).collect(),
-        detail: report.detail.as_deref(),
-        duration_ms: account.and_then(|account| account.duration),
-        ending: account.map(|account| match account.ending {
+    let mut line = Map::new();
+    let mut tell = |key: &str, value: Option<Value>| {
+        line.extend(value.map(|value| (key.to_owned(), value)));
+    };
+    tell("event", Some(event.into()));
+    tell("era", Some(report.era.as_str().into()));
+    tell("mcp.method.name", Some(report.method.into()));
+    tell("gen_ai.tool.name", report.tool.as_deref().map(shown));
+    tell("detail", report.detail.as_deref().map(Value::from));
+    tell("error.type", reason.map(Reason::as_str).map(Value::from));
+    tell("user.hash", caller.principal_hash.as_deref().map(Value::from));
+    tell("session", caller.session_hash.as_deref().map(Value::from));
+    tell("tenant", caller.tenant.as_deref().map(shown));
+    tell("agent", caller.agent.as_deref().map(shown));
+    tell("trace_id", trace_id.map(Value::from));
+    if let Outcome::Refused(reason) = report.outcome {
+        tell("http.response.status_code", Some(reason.status().into()));
+    }
+    if let Some(account) = account {
+        if reason.is_none() {
+            tell("error.type", account.error_type().map(Value::from));
+        }
+        let ending = match account.ending {
             Ending::Complete => "complete",
             Ending::Cut => "cut",
-        }),
-        era: report.era.as_str(),
-        error_type: reason
-            .map(crate::refusal::Reason::as_str)
-            .or_else(|| account.and_then(Account::error_type)),
-        event,
-        model: account.and_then(|account| account.model.as_deref()).map(shown),
-        tool: report.tool.as_deref().map(shown),
-        input_tokens: tokens.map(|(input, _)| input),
-        output_tokens: tokens.map(|(_, output)| output),
-        request_bytes: account.and_then(|account| account.request_bytes),
-        response_bytes: account.map(|account| account.response_bytes),
-        status: refused
-            .map(crate::refusal::Reason::status)
-            .or_else(|| account.and_then(|account| account.status)),
-        method: report.method,
-        session: caller.session_hash.as_deref(),
-        tenant: caller.tenant.as_deref().map(shown),
-        trace_id,
-        principal: caller.principal_hash.as_deref(),
-    };
-    serde_json::to_string(&line).unwrap_or_default()
+        };
+        let Spent { tokens, charged } = &account.spent;
+        let charged: Map<_, _> =
+            charged.iter().map(|(limit, units)| (limit.clone(), (*units).into())).collect();
+        tell("ending", Some(ending.into()));
+        tell("duration_ms", account.duration.map(Value::from));
+        tell("http.response.status_code", account.status.map(Value::from));
+        tell("http.request.body.size", account.request_bytes.map(Value::from));
+        tell("http.response.body.size", Some(account.response_bytes.into()));
+        tell("gen_ai.request.model", account.model.as_deref().map(shown));
+        tell("gen_ai.usage.input_tokens", tokens.map(|(input, _)| input.into()));
+        tell("gen_ai.usage.output_tokens", tokens.map(|(_, output)| output.into()));
+        tell("charged", (!charged.is_empty()).then(|| charged.into()));
+    }
+    Value::from(line).to_string()
 }
 
 /// The text, cut, and without characters that a terminal would obey.
-fn shown(text: &str) -> Cow<'_, str> {
+fn shown(text: &str) -> Value {
     let text = text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default();
-    if text.chars().any(char::is_control) {
-        return text
-            .chars()
-            .map(|char| if char.is_control() { '\u{fffd}' } else { char })
-            .collect();
-    }
-    Cow::Borrowed(text)
+    let shown = |char: char| if char.is_control() { '\u{fffd}' } else { char };
+    text.chars().map(shown).collect::<String>().into()
 }
 
 /// The trace id of a `traceparent` (W3C Trace Context), if it has one.

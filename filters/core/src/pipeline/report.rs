@@ -53,7 +53,7 @@ impl Report {
         Self { era, method: "none", tool: None, outcome, detail: None }
     }
 
-    /// The line in the log of such a request.
+    /// The line in the log where only refusals have one, which says nothing of the caller.
     #[must_use]
     pub fn line(&self) -> String {
         line(self, &Caller::default(), None, None)
