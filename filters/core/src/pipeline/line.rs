@@ -24,7 +24,9 @@ pub(super) fn line(
     };
     let mut line = Map::new();
     let mut tell = |key: &str, value: Option<Value>| {
-        line.extend(value.map(|value| (key.to_owned(), value)));
+        if let Some(value) = value {
+            line.insert(key.to_owned(), value);
+        }
     };
     tell("event", Some(event.into()));
     tell("era", Some(report.era.as_str().into()));
@@ -49,8 +51,10 @@ pub(super) fn line(
             Ending::Cut => "cut",
         };
         let Spent { tokens, charged } = &account.spent;
-        let charged: Map<_, _> =
-            charged.iter().map(|(limit, units)| (limit.clone(), (*units).into())).collect();
+        let mut bill = Map::new();
+        for (limit, units) in charged {
+            bill.insert(limit.clone(), (*units).into());
+        }
         tell("ending", Some(ending.into()));
         tell("duration_ms", account.duration.map(Value::from));
         tell("http.response.status_code", account.status.map(Value::from));
@@ -59,7 +63,7 @@ pub(super) fn line(
         tell("gen_ai.request.model", account.model.as_deref().map(shown));
         tell("gen_ai.usage.input_tokens", tokens.map(|(input, _)| input.into()));
         tell("gen_ai.usage.output_tokens", tokens.map(|(_, output)| output.into()));
-        tell("charged", (!charged.is_empty()).then(|| charged.into()));
+        tell("charged", (!bill.is_empty()).then(|| bill.into()));
     }
     Value::from(line).to_string()
 }

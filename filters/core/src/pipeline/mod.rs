@@ -13,6 +13,7 @@
 
 mod account;
 mod chain;
+mod fetch;
 mod filter;
 mod identify;
 mod line;
@@ -24,9 +25,10 @@ mod tests;
 
 pub use account::{Account, Spent};
 pub use chain::{Chain, ChainState, ChainTicket};
+pub use fetch::{Fetch, Form, HttpAnswer, HttpCall, Topic};
 pub use filter::{
-    ABSENT, Call, Caller, Capabilities, Ending, Environment, Fetch, Filter, Form, HttpAnswer,
-    HttpCall, Identified, LLM_METHOD, Plan, Predecessor, Response, Topic, Traffic,
+    ABSENT, Call, Caller, Capabilities, Ending, Environment, Filter, Identified, LLM_METHOD, Plan,
+    Predecessor, Response, Traffic,
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
