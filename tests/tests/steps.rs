@@ -81,8 +81,9 @@ fn seventy_tools_become_sixty_four_labels_and_other() {
         }
     }
     let calls = |tool: &str| {
-        let name =
-            format!("mcp_requests.era.modern.method.tools/call.tool.{tool}.outcome.forwarded");
+        let name = format!(
+            "mcp_requests.era.modern.mcp_method_name.tools/call.gen_ai_tool_name.{tool}.outcome.forwarded"
+        );
         host.metrics().get(&name).copied()
     };
     assert_eq!((calls("tool-0"), calls("tool-63"), calls("tool-64")), (Some(2), Some(2), None));
@@ -111,10 +112,10 @@ fn refused_clients_use_up_no_labels_and_make_no_metrics_of_their_own() {
     let call = Exchange::new(message::modern_call("honest"));
     assert_eq!(host.exchange(0, &call).outcome, Outcome::Proxied);
     let names: Vec<String> = host.metrics().into_keys().collect();
-    let prefix = "mcp_requests.era.modern.method.tools/call.tool";
+    let prefix = "mcp_requests.era.modern.mcp_method_name.tools/call.gen_ai_tool_name";
     let expected = [
         format!("{prefix}.honest.outcome.forwarded"),
-        format!("{prefix}.other.outcome.refused_header_mismatch"),
+        format!("{prefix}.other.outcome.refused.error_type.header_mismatch"),
     ];
     assert_eq!(names, expected);
 }
@@ -126,8 +127,9 @@ fn a_tool_cannot_spell_another_metric() {
     assert_eq!(host.exchange(0, &call).outcome, Outcome::Proxied);
     let names: Vec<String> = host.metrics().into_keys().collect();
     let tool = "a_outcome_refused_origin";
-    let expected =
-        format!("mcp_requests.era.modern.method.tools/call.tool.{tool}.outcome.forwarded");
+    let expected = format!(
+        "mcp_requests.era.modern.mcp_method_name.tools/call.gen_ai_tool_name.{tool}.outcome.forwarded"
+    );
     assert_eq!(names, [expected]);
 }
 

@@ -8,6 +8,7 @@ use mcp_core::edit::HeaderName;
 use mcp_core::hash::HashKey;
 use mcp_core::owned;
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
+use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
 use crate::answers::{Answers, ListFiltering};
@@ -26,6 +27,7 @@ use crate::scope::Scope;
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
 struct ModuleConfig {
     admission: Section<AdmissionConfig>,
+    telemetry: Section<Telemetry>,
     auth: Section<AuthConfig>,
 }
 
@@ -59,8 +61,10 @@ pub fn plan(text: &[u8], capabilities: &Capabilities) -> Result<Plan<AuthFilter>
     let config: ModuleConfig = config::parse(text)?;
     let admission =
         Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, notices) = config.auth.0.build(capabilities)?;
-    Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+    let (filter, mut notices) = config.auth.0.build(capabilities)?;
+    let (telemetry, notice) = config.telemetry.0.on(capabilities);
+    notices.extend(notice);
+    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
 }
 
 impl AuthConfig {

@@ -4,7 +4,8 @@
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
 //! of an exchange; `rewrite` changes what is in an answer's body, and `tap` reads it as it passes;
 //! `refusal` says no; `certificate` is what is known of a client's; `signature` is what a host
-//! judges; `pattern` are names with `*` in them; `config` turns text into checked values.
+//! judges; `pattern` are names with `*` in them; `telemetry` is what is told of exchanges; `config`
+//! turns text into checked values.
 
 pub mod admission;
 pub mod agreement;
@@ -26,4 +27,5 @@ pub mod rewrite;
 pub mod signature;
 pub mod sse;
 pub mod tap;
+pub mod telemetry;
 pub mod version;

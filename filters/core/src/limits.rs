@@ -40,8 +40,8 @@ pub const MAX_SESSION_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Shortest secret, in bytes, that a configuration may hold.
 pub const MIN_SECRET: usize = 32;
 
-/// Distinct tool names that become metric labels; any further one is counted as `other`.
-pub const MAX_TOOL_LABELS: usize = 64;
+/// Distinct names of tools, and of models, that become metric labels; any further one is `other`.
+pub const MAX_LABELS: usize = 64;
 
 /// How long a stream whose time has come may stay idle before it is cut off: long enough that one
 /// of the keep-alives that MCP servers send (every 15 s) brings the client the reason. Nothing of

@@ -35,6 +35,7 @@ const CALL_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
+const HISTOGRAM: u32 = 2;
 const REQUEST_STREAM: u32 = 0;
 const RESPONSE_STREAM: u32 = 1;
 const NOT_FOUND: u32 = 1;
@@ -330,15 +331,20 @@ pub(crate) fn define_gauge(name: &str) -> Result<u32, Failed> {
     define_metric(GAUGE, name)
 }
 
+/// Defines a histogram, or finds the one of this name.
+pub(crate) fn define_histogram(name: &str) -> Result<u32, Failed> {
+    define_metric(HISTOGRAM, name)
+}
+
 /// Adds to a counter.
 pub(crate) fn increment(counter: u32, amount: u64) -> Result<(), Failed> {
     let amount = i64::try_from(amount).unwrap_or(i64::MAX);
     check(unsafe { proxy_increment_metric(counter, amount) })
 }
 
-/// Shows a value in a gauge.
-pub(crate) fn record(gauge: u32, value: u64) -> Result<(), Failed> {
-    check(unsafe { proxy_record_metric(gauge, value) })
+/// Shows a value in a gauge, or notes one in a histogram.
+pub(crate) fn record(metric: u32, value: u64) -> Result<(), Failed> {
+    check(unsafe { proxy_record_metric(metric, value) })
 }
 
 // === private ===

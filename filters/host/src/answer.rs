@@ -1,15 +1,21 @@
 //! Answering a request here, and changing the head of one that goes on.
 
 use mcp_core::edit::{Edit, HeaderName, HeaderValue};
+use mcp_core::pipeline::Report;
 use mcp_core::refusal::{Addressee, Reason, Refusal, Reply};
 use proxy_wasm::types::Action;
 
 use crate::abi::{self, Failed, Level, Map};
 use crate::pairs;
 
-/// Refuses a request that no pipeline judged.
+/// Refuses a request where there is no pipeline, nor anybody who counts.
 pub(crate) fn refuse(reason: Reason) -> Action {
-    abi::log(Level::Warn, &format!(r#"{{"event":"refused","reason":"{}"}}"#, reason.as_str()));
+    abi::log(Level::Warn, &Report::unread(reason).line());
+    turn_away(reason)
+}
+
+/// Answers a request of which nothing is known with a refusal.
+pub(crate) fn turn_away(reason: Reason) -> Action {
     reply(&Refusal::new(reason).reply(Addressee::Unknown), reason.as_str());
     Action::Pause
 }

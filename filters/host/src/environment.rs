@@ -66,6 +66,10 @@ impl Environment for HostEnvironment<'_> {
         self.telemetry.show(gauge, value);
     }
 
+    fn observe(&mut self, histogram: &str, model: Option<&str>, value: u64) {
+        self.telemetry.observe(histogram, model, value);
+    }
+
     fn randomize(&mut self, bytes: &mut [u8]) -> bool {
         getrandom::fill(bytes).is_ok()
     }

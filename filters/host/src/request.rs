@@ -4,10 +4,11 @@
 use mcp_core::head::Head;
 use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, Step, Topic};
 use mcp_core::refusal::Reason;
+use mcp_core::telemetry::Log;
 use proxy_wasm::types::Action;
 
 use crate::abi::{self, Map};
-use crate::answer::{apply, refuse, reply};
+use crate::answer::{apply, reply};
 use crate::calls;
 use crate::pairs;
 use crate::probe::{Hold, TICK_PERIOD};
@@ -64,7 +65,7 @@ impl<F: Filter> Request<F> {
         // list the headers of a request that has no Host.
         let counted = count > 0;
         if !counted && !matches!(abi::header(Map::Request, "host"), Ok(Some(_))) {
-            return refuse(Reason::HostMissing);
+            return running.refuse(Reason::HostMissing);
         }
         let has_body = !(counted && end_of_stream);
         let mut environment = running.environment();
@@ -75,7 +76,7 @@ impl<F: Filter> Request<F> {
                 self.exchange = Some(exchange);
                 self.carry_out(running, step)
             }
-            Err(reason) => refuse(reason),
+            Err(reason) => running.refuse(reason),
         }
     }
 
@@ -120,12 +121,14 @@ impl<F: Filter> Request<F> {
     /// What it waits for may have come. The host's calls must be about this request.
     pub(crate) fn resume(&mut self, running: &Running<F>) -> Action {
         self.waiting = Waiting::Nothing;
-        let Some(exchange) = self.exchange.as_mut() else { return refuse(Reason::Unavailable) };
+        let Some(exchange) = self.exchange.as_mut() else {
+            return running.refuse(Reason::Unavailable);
+        };
         let mut environment = running.environment();
         let judged = with_head(|head| running.pipeline.resume(exchange, head, &mut environment));
         match judged {
             Ok(step) => self.carry_out(running, step),
-            Err(reason) => refuse(reason),
+            Err(reason) => running.refuse(reason),
         }
     }
 
@@ -151,7 +154,7 @@ impl<F: Filter> Request<F> {
             return Action::Pause;
         }
         let Some(exchange) = self.exchange.as_mut() else {
-            return refuse(Reason::Unavailable);
+            return running.refuse(Reason::Unavailable);
         };
         let step = if too_large {
             running.pipeline.abandon(exchange, Reason::BodyTooLarge)
@@ -169,11 +172,15 @@ impl<F: Filter> Request<F> {
     fn carry_out(&mut self, running: &Running<F>, step: Step<F::Ticket>) -> Action {
         if apply(Map::Request, &step.edits).is_err() {
             // An owned header that cannot be removed would be believed upstream.
-            return refuse(Reason::Unavailable);
+            return running.refuse(Reason::Unavailable);
         }
         let details = step.report.as_ref().map_or("mcp", |_| "mcp_refused");
-        if let Some(report) = step.report {
-            running.telemetry.record(report);
+        if let Some((report, exchange)) = step.report.zip(self.exchange.as_ref()) {
+            let settings = running.pipeline.telemetry();
+            running.telemetry.record(report, settings, |report| match settings.log {
+                Log::Refusals => report.line(),
+                Log::Exchanges => exchange.decision_line(report),
+            });
         }
         match step.next {
             Next::Forward => Action::Continue,
@@ -207,7 +214,7 @@ impl<F: Filter> Request<F> {
             Hold::Property if abi::set_property("wasm_process_req_body", "1").is_ok() => {
                 Action::Continue
             }
-            Hold::Property => refuse(Reason::Unavailable),
+            Hold::Property => running.refuse(Reason::Unavailable),
         }
     }
 
@@ -218,7 +225,7 @@ impl<F: Filter> Request<F> {
             self.waiting = Waiting::Topic(topic);
             return Action::Pause;
         }
-        refuse(Reason::Unavailable)
+        running.refuse(Reason::Unavailable)
     }
 
     fn call(&mut self, running: &Running<F>, fetch: Fetch<F::Ticket>) -> Action {

@@ -23,11 +23,11 @@ pub(crate) fn head<F: Filter>(
         abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
     }
     if end {
-        running.pipeline.finish(exchange, Ending::Complete, &mut environment);
+        finish(running, exchange, Ending::Complete);
         return;
     }
     if running.probe.hold == Hold::Property
-        && exchange.is_observed()
+        && (exchange.is_observed() || exchange.is_followed())
         && abi::set_property("wasm_process_resp_body", "1").is_err()
     {
         abi::log(Level::Error, "the host does not show the body of an answer");
@@ -45,7 +45,11 @@ pub(crate) fn body<F: Filter>(
     size: usize,
     end: bool,
 ) {
+    exchange.passed(size);
     if !exchange.is_observed() {
+        if end {
+            finish(running, exchange, Ending::Complete);
+        }
         return;
     }
     let mut environment = running.environment();
@@ -61,9 +65,24 @@ pub(crate) fn body<F: Filter>(
         close();
     }
     if end {
+        tell(running, exchange);
         running.deadlines.release(context);
     } else if exchange.has_ended() {
         running.deadlines.set(context, 0);
+    }
+}
+
+/// The exchange is over.
+pub(crate) fn finish<F: Filter>(running: &Running<F>, exchange: &mut Exchange<F>, ending: Ending) {
+    running.pipeline.finish(exchange, ending, &mut running.environment());
+    tell(running, exchange);
+}
+
+/// Says how it went, if it is over and that is wanted.
+fn tell<F: Filter>(running: &Running<F>, exchange: &mut Exchange<F>) {
+    if let Some(account) = exchange.take_account() {
+        let line = || exchange.account_line(&account);
+        running.telemetry.close(&account, running.pipeline.telemetry(), line);
     }
 }
 

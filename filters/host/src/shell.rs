@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
-use mcp_core::pipeline::{Capabilities, Fetch, Filter, HttpAnswer, Pipeline, Plan, Topic};
+use mcp_core::pipeline::{Capabilities, Fetch, Filter, HttpAnswer, Pipeline, Plan, Report, Topic};
 use mcp_core::refusal::Reason;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -70,6 +70,13 @@ impl<F: Filter> Running<F> {
     /// The host, as the pipeline asks it.
     pub(crate) fn environment(&self) -> HostEnvironment<'_> {
         HostEnvironment { clock: self.probe.clock, telemetry: &self.telemetry }
+    }
+
+    /// Refuses a request that no pipeline judged.
+    pub(crate) fn refuse(&self, reason: Reason) -> Action {
+        let report = Report::unread(reason);
+        self.telemetry.record(report, self.pipeline.telemetry(), Report::line);
+        answer::turn_away(reason)
     }
 
     /// Notes whether the request waits to be woken.
@@ -215,7 +222,7 @@ impl<M: Module> RootContext for Root<M> {
                 );
             }
             if abi::set_effective_context(context).is_ok() {
-                answer::refuse(Reason::BodyTimeout);
+                running.refuse(Reason::BodyTimeout);
             }
         }
         let now = running.probe.clock.now();

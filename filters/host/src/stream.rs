@@ -89,7 +89,7 @@ impl<F: Filter> Drop for Stream<F> {
             if let Ok(mut request) = self.request.try_borrow_mut()
                 && let Some(exchange) = request.exchange()
             {
-                running.pipeline.finish(exchange, Ending::Cut, &mut running.environment());
+                response::finish(running, exchange, Ending::Cut);
             }
             running.watchdog.release(self.context);
             running.deadlines.release(self.context);

@@ -1,31 +1,44 @@
-//! Counts and log lines. Label values are capped, and what a client chose is escaped and cut.
+//! Counts, durations and log lines, as the host gets them. A metric has its labels in its name, name
+//! and value in turn, for the gateway's tag extraction.
 
 use core::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use mcp_core::limits::MAX_TOOL_LABELS;
-use mcp_core::pipeline::{Outcome, Report};
-use serde_json::json;
+use mcp_core::pipeline::{Account, Outcome, Report, Traffic};
+use mcp_core::telemetry::{Log, Telemetry as Settings};
 
 use crate::abi::{self, Failed, Level};
+use crate::labels::Labels;
 
-/// The longest tool name in a label or log line, in bytes.
-const MAX_TOOL_NAME: usize = 64;
-
-/// The counters of one VM.
+/// The metrics of one VM.
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry {
     requests: RefCell<BTreeMap<Report, u32>>,
-    named: RefCell<BTreeMap<String, u32>>,
+    counters: RefCell<BTreeMap<String, u32>>,
     gauges: RefCell<BTreeMap<String, u32>>,
-    tools: RefCell<BTreeSet<String>>,
+    histograms: RefCell<BTreeMap<String, u32>>,
+    tools: Labels,
+    models: Labels,
 }
 
+/// OpenTelemetry's `mcp.server.operation.duration`, in milliseconds, since a host takes no fractions.
+const MCP_DURATION: &str = "mcp_server_operation_duration_milliseconds";
+
+/// OpenTelemetry's `gen_ai.client.operation.duration`: to a model, a gateway is a client.
+const MODEL_DURATION: &str = "gen_ai_client_operation_duration_milliseconds";
+
 impl Telemetry {
-    /// Counts a decided exchange, and logs it unless it simply passed.
-    pub(crate) fn record(&self, report: Report) {
-        if report.outcome != Outcome::Forwarded {
-            abi::log(Level::Warn, &line(&report));
+    /// Counts a decided exchange, and logs it unless it simply passed or is logged at its end.
+    pub(crate) fn record(
+        &self,
+        report: Report,
+        settings: Settings,
+        line: impl FnOnce(&Report) -> String,
+    ) {
+        match report.outcome {
+            Outcome::Forwarded => {}
+            Outcome::Shadowed(_) if settings.log == Log::Exchanges => {}
+            Outcome::Shadowed(_) | Outcome::Refused(_) => abi::log(Level::Warn, &line(&report)),
         }
         let report = self.bounded(report);
         if let Some(counter) =
@@ -36,9 +49,36 @@ impl Telemetry {
         }
     }
 
+    /// Tells of an exchange that went upstream and is over.
+    pub(crate) fn close(
+        &self,
+        account: &Account,
+        settings: Settings,
+        line: impl FnOnce() -> String,
+    ) {
+        if settings.log == Log::Exchanges {
+            let simple = account.report.outcome == Outcome::Forwarded;
+            abi::log(if simple { Level::Info } else { Level::Warn }, &line());
+        }
+        let Some(duration) = account.duration.filter(|_| settings.durations) else { return };
+        let error = account.error_type().map_or_else(String::new, |of| format!(".error_type.{of}"));
+        if account.traffic == Traffic::Llm {
+            let model = self.models.value(account.model.as_deref().unwrap_or("none"), true);
+            let name = format!("{MODEL_DURATION}.gen_ai_request_model.{model}{error}");
+            return self.note(&name, duration);
+        }
+        // What has no method is no operation: a stream that is opened to listen lasts for hours.
+        let Report { method, tool, .. } = self.bounded(account.report.clone());
+        if method != "none" {
+            let tool = tool.as_deref().unwrap_or("none");
+            let labels = format!("mcp_method_name.{method}.gen_ai_tool_name.{tool}{error}");
+            self.note(&format!("{MCP_DURATION}.{labels}"), duration);
+        }
+    }
+
     /// Adds to the counter of this name, which is of the program's or the configuration's making.
     pub(crate) fn add(&self, name: &str, amount: u64) {
-        if let Some(counter) = metric(&self.named, name, abi::define_counter) {
+        if let Some(counter) = metric(&self.counters, name, abi::define_counter) {
             let _ = abi::increment(counter, amount);
         }
     }
@@ -50,24 +90,24 @@ impl Telemetry {
         }
     }
 
-    /// The labels of a report, with a tool that is one of at most [`MAX_TOOL_LABELS`]. Only calls
-    /// that passed add to them, so that refused clients cannot use them up.
-    fn bounded(&self, mut report: Report) -> Report {
-        report.detail = None;
-        let Some(tool) = report.tool.as_mut() else { return report };
-        let mut tools = self.tools.borrow_mut();
-        if tools.contains(tool) {
-            return report;
+    /// Notes `value` in the histogram of this name, of the same making, for this model.
+    pub(crate) fn observe(&self, name: &str, model: Option<&str>, value: u64) {
+        let Some(model) = model else { return self.note(name, value) };
+        let model = self.models.value(model, true);
+        self.note(&format!("{name}.gen_ai_request_model.{model}"), value);
+    }
+
+    fn note(&self, name: &str, value: u64) {
+        if let Some(histogram) = metric(&self.histograms, name, abi::define_histogram) {
+            let _ = abi::record(histogram, value);
         }
-        if report.outcome == Outcome::Forwarded
-            && tools.len() < MAX_TOOL_LABELS
-            && tool.len() <= MAX_TOOL_NAME
-        {
-            tools.insert(tool.clone());
-        } else {
-            "other".clone_into(tool);
-        }
-        report
+    }
+
+    /// The labels of a report, none of which a client can have invented many of.
+    fn bounded(&self, report: Report) -> Report {
+        let passed = report.outcome == Outcome::Forwarded;
+        let tool = report.tool.map(|tool| self.tools.value(&tool, passed));
+        Report { tool, detail: None, ..report }
     }
 }
 
@@ -88,46 +128,20 @@ where
     Some(metric)
 }
 
-/// `mcp_requests.era.modern.method.tools/call.tool.add.outcome.forwarded`: name and value in turn,
-/// for the gateway's tag extraction.
+/// `mcp_requests.era.modern.mcp_method_name.tools/call.gen_ai_tool_name.add.outcome.forwarded`, and
+/// the reason as `.error_type.origin` if there is one.
 fn counter_name(report: &Report) -> String {
     let tool = report.tool.as_deref().unwrap_or("none");
-    let tool: String = tool
-        .chars()
-        .map(|char| if char.is_ascii_alphanumeric() || "_-".contains(char) { char } else { '_' })
-        .collect();
-    let outcome = match report.outcome {
-        Outcome::Forwarded => "forwarded".to_owned(),
-        Outcome::Refused(reason) => format!("refused_{}", reason.as_str()),
-        Outcome::Shadowed(reason) => format!("shadowed_{}", reason.as_str()),
-    };
-    format!(
-        "mcp_requests.era.{}.method.{}.tool.{tool}.outcome.{outcome}",
-        report.era.as_str(),
-        report.method
-    )
-}
-
-fn line(report: &Report) -> String {
-    let (event, reason) = match report.outcome {
+    let (outcome, reason) = match report.outcome {
         Outcome::Forwarded => ("forwarded", None),
         Outcome::Refused(reason) => ("refused", Some(reason)),
         Outcome::Shadowed(reason) => ("shadowed", Some(reason)),
     };
-    let tool = report.tool.as_deref().map(|tool| {
-        let tool = tool.get(..tool.floor_char_boundary(MAX_TOOL_NAME)).unwrap_or_default();
-        tool.chars()
-            .map(|char| if char.is_control() { '\u{fffd}' } else { char })
-            .collect::<String>()
-    });
-    json!({
-        "event": event,
-        "reason": reason.map(|reason| reason.as_str()),
-        "detail": report.detail,
-        "status": reason.filter(|_| event == "refused").map(|reason| reason.status()),
-        "era": report.era.as_str(),
-        "method": report.method,
-        "tool": tool,
-    })
-    .to_string()
+    let error =
+        reason.map_or_else(String::new, |reason| format!(".error_type.{}", reason.as_str()));
+    format!(
+        "mcp_requests.era.{}.mcp_method_name.{}.gen_ai_tool_name.{tool}.outcome.{outcome}{error}",
+        report.era.as_str(),
+        report.method
+    )
 }

@@ -6,6 +6,7 @@ use mcp_core::admission::{Admission, AdmissionConfig};
 use mcp_core::config::{self, ConfigError, Period, Section};
 use mcp_core::edit::HeaderName;
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
 use crate::caps::{CapConfig, Caps};
@@ -23,6 +24,7 @@ use crate::who::Sources;
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
 struct ModuleConfig {
     admission: Section<AdmissionConfig>,
+    telemetry: Section<Telemetry>,
     quota: Section<QuotaConfig>,
 }
 
@@ -110,8 +112,10 @@ pub fn plan(
     let config: ModuleConfig = config::parse(configuration)?;
     let admission =
         Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, notices) = config.quota.0.build(capabilities, Predecessor::None)?;
-    Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+    let (filter, mut notices) = config.quota.0.build(capabilities, Predecessor::None)?;
+    let (telemetry, notice) = config.telemetry.0.on(capabilities);
+    notices.extend(notice);
+    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
 }
 
 impl QuotaConfig {

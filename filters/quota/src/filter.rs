@@ -8,7 +8,7 @@ use mcp_core::edit::Edit;
 use mcp_core::head::Head;
 use mcp_core::pipeline::{
     Attention, Call, Caller, Ending, Environment, Fetch, Filter, Identified, Interest, Observation,
-    Response,
+    Response, Spent,
 };
 use mcp_core::refusal::Refusal;
 use mcp_core::rewrite::Piece;
@@ -19,6 +19,7 @@ use crate::denial::{self, Denial};
 use crate::limit::Limits;
 use crate::open::Open;
 use crate::repeats::Repeats;
+use crate::settle::Settled;
 use crate::store::{Hasher, Store};
 use crate::tally::Tally;
 use crate::weights::Weights;
@@ -52,6 +53,8 @@ pub struct State {
     pub(crate) shadowed: Option<Refusal>,
     /// What was taken for it.
     pub(crate) open: Option<Box<Open>>,
+    /// What it cost, once it is over.
+    pub(crate) settled: Option<Settled>,
 }
 
 impl Filter for QuotaFilter {
@@ -144,8 +147,13 @@ impl Filter for QuotaFilter {
         state: &mut State,
     ) {
         if let Some(open) = state.open.take() {
-            self.settle(&open, ending, environment);
+            let settled = self.settle(&open, ending, environment);
+            state.settled = Some(settled);
         }
+    }
+
+    fn spent(&self, state: &State) -> Spent {
+        state.settled.as_ref().map(|settled| self.told(settled)).unwrap_or_default()
     }
 }
 

@@ -54,6 +54,11 @@ impl Open {
         self.response_bytes = self.response_bytes.saturating_add(bytes);
     }
 
+    /// The model that was asked, as metrics name it.
+    pub(crate) fn model(&self) -> &str {
+        self.name.as_deref().unwrap_or("none")
+    }
+
     /// How the limits stand that a client may know of.
     pub(crate) fn standings<'l>(&self, limits: &'l [Limit]) -> Vec<(&'l Limit, u64, Standing)> {
         let entries = self.reservation.entries.iter().zip(&self.claims);

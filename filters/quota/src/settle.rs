@@ -1,6 +1,6 @@
 //! While the answer passes and after it: what the call really cost.
 
-use mcp_core::pipeline::{Attention, Ending, Environment, Observation};
+use mcp_core::pipeline::{Attention, Ending, Environment, Observation, Spent};
 use mcp_core::refusal::{Reason, Refusal};
 use mcp_core::rewrite::Piece;
 
@@ -13,6 +13,19 @@ use crate::open::{Claim, Open};
 use crate::store::{Entry, Mode};
 use crate::tally::Count;
 use crate::usage::{Measured, Meter, Provenance, Usage};
+
+/// What a call cost in the end.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    /// Units, by the index of the limit.
+    charged: Vec<(usize, u64)>,
+    /// Tokens that a model read and wrote, whatever they are worth.
+    tokens: Option<(u64, u64)>,
+}
+
+/// OpenTelemetry's `gen_ai.client.token.usage`, by its `gen_ai.token.type`.
+const INPUT_TOKENS: &str = "gen_ai_client_token_usage.gen_ai_token_type.input";
+const OUTPUT_TOKENS: &str = "gen_ai_client_token_usage.gen_ai_token_type.output";
 
 impl QuotaFilter {
     /// Counts a message of the answer. What it says matters only where the answer is judged.
@@ -70,11 +83,21 @@ impl QuotaFilter {
     }
 
     /// Settles what was reserved.
-    pub(crate) fn settle(&self, open: &Open, ending: Ending, environment: &mut dyn Environment) {
+    pub(crate) fn settle(
+        &self,
+        open: &Open,
+        ending: Ending,
+        environment: &mut dyn Environment,
+    ) -> Settled {
         let measured = open.meter.as_ref().map(|meter| meter.finish(ending == Ending::Complete));
         let measured = measured.filter(|_| open.status.is_some());
         if let Some(measured) = &measured {
             self.tally.usage(measured.provenance, environment);
+        }
+        let tokens = tokens(open, measured.as_ref());
+        if let Some((input, output)) = tokens {
+            environment.observe(INPUT_TOKENS, Some(open.model()), input);
+            environment.observe(OUTPUT_TOKENS, Some(open.model()), output);
         }
         let failed = open.status.is_some_and(|status| status >= 500)
             && self.upstream_failure == UpstreamFailure::Refund;
@@ -90,6 +113,17 @@ impl QuotaFilter {
         }
         // The store counts what it could not do, and nobody waits for it here.
         let _ = self.store.settle(&open.reservation, &costs, environment);
+        let limits = open.claims.iter().map(|claim| claim.limit);
+        Settled { charged: limits.zip(costs).collect(), tokens }
+    }
+
+    /// What is told of it in the log.
+    pub(crate) fn told(&self, settled: &Settled) -> Spent {
+        let charged = settled.charged.iter().filter(|(_, units)| *units > 0);
+        let named = |(limit, units): &(usize, u64)| {
+            Some((self.limits.limits.get(*limit)?.name.clone(), *units))
+        };
+        Spent { tokens: settled.tokens, charged: charged.filter_map(named).collect() }
     }
 
     fn final_cost(
@@ -124,4 +158,12 @@ impl QuotaFilter {
         let cost = Cost { response_bytes: open.response_bytes, usage, ..request };
         self.weights.weigh(unit, open.name.as_deref(), cost)
     }
+}
+
+/// What a model read, also from its cache, and what it wrote, also for itself.
+fn tokens(open: &Open, measured: Option<&Measured>) -> Option<(u64, u64)> {
+    let is_model = open.meter.as_ref().is_some_and(Meter::has_prompt);
+    let known = |measured: &&Measured| is_model && measured.provenance != Provenance::Missing;
+    let Usage { input, cached, output, reasoning } = measured.filter(known)?.usage;
+    Some((input.saturating_add(cached), output.saturating_add(reasoning)))
 }

@@ -8,6 +8,7 @@ use mcp_core::hash::HashKey;
 use mcp_core::limits;
 use mcp_core::owned;
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
 use crate::filter::{Sealing, SessionFilter};
@@ -18,6 +19,7 @@ use crate::keys::Ring;
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
 struct ModuleConfig {
     admission: Section<AdmissionConfig>,
+    telemetry: Section<Telemetry>,
     session: Section<SessionConfig>,
 }
 
@@ -57,8 +59,10 @@ pub fn plan(
     let config: ModuleConfig = config::parse(configuration)?;
     let admission =
         Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, notices) = config.session.0.build(capabilities, Predecessor::None)?;
-    Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+    let (filter, mut notices) = config.session.0.build(capabilities, Predecessor::None)?;
+    let (telemetry, notice) = config.telemetry.0.on(capabilities);
+    notices.extend(notice);
+    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
 }
 
 impl SessionConfig {

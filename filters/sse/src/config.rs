@@ -3,6 +3,7 @@
 use mcp_core::admission::{Admission, AdmissionConfig};
 use mcp_core::config::{self, ConfigError, Section};
 use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
 use crate::endpoint::{Endpoint, EndpointConfig};
@@ -15,6 +16,7 @@ use crate::tally::Tally;
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
 struct ModuleConfig {
     admission: Section<AdmissionConfig>,
+    telemetry: Section<Telemetry>,
     sse: Section<SseConfig>,
 }
 
@@ -52,8 +54,10 @@ pub fn plan(
     let config: ModuleConfig = config::parse(configuration)?;
     let admission =
         Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, notices) = config.sse.0.build(capabilities, Predecessor::None)?;
-    Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+    let (filter, mut notices) = config.sse.0.build(capabilities, Predecessor::None)?;
+    let (telemetry, notice) = config.telemetry.0.on(capabilities);
+    notices.extend(notice);
+    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
 }
 
 impl SseConfig {

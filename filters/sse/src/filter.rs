@@ -7,7 +7,7 @@ use mcp_core::edit::Edit;
 use mcp_core::head::{Head, essence};
 use mcp_core::pipeline::{
     Attention, Call, Caller, Ending, Environment, Fetch, Filter, Identified, Interest, Observation,
-    Response,
+    Response, Traffic,
 };
 use mcp_core::refusal::Refusal;
 use mcp_core::rewrite::Piece;
@@ -43,6 +43,8 @@ pub struct State {
     answer: Media,
     /// When the request went upstream, in milliseconds since 1970, where that is measured.
     asked: Option<u64>,
+    /// The model that was asked, of a request to one, where that is measured.
+    model: Option<String>,
     health: Option<Box<Health>>,
     naming: Naming,
 }
@@ -136,6 +138,9 @@ impl Filter for SseFilter {
         edits.extend(settings.request.iter().filter_map(|rule| rule.edit(call, caller)));
         state.edits = settings.response.iter().filter_map(|rule| rule.edit(call, caller)).collect();
         state.asked = settings.tally.as_ref().and_then(|_| environment.milliseconds());
+        if settings.tally.is_some() && call.traffic == Traffic::Llm {
+            state.model = Some(call.name.unwrap_or("none").to_owned());
+        }
         Ok(edits)
     }
 
@@ -174,7 +179,8 @@ impl Filter for SseFilter {
             Media::Json => Claim::Json,
             Media::Other => return Interest::default(),
         };
-        state.health = measured.then(|| Box::new(Health::new(claim, state.asked)));
+        state.health =
+            measured.then(|| Box::new(Health::new(claim, state.asked, state.model.take())));
         let messages = if named && claim != Claim::CodedEvents {
             state.naming = Naming::Awaited;
             Attention::Judge
@@ -196,7 +202,7 @@ impl Filter for SseFilter {
         if let Some((health, tally)) = state.health.as_mut().zip(self.tally()) {
             match message {
                 Piece::Unreadable => health.too_long(tally, environment),
-                Piece::Message(_) | Piece::Other { .. } => health.event(tally),
+                Piece::Message(_) | Piece::Other { .. } => health.event(tally, environment),
             }
         }
         let endpoint = self.0.as_ref().and_then(|settings| settings.endpoint.as_ref());

@@ -2,7 +2,7 @@
 
 use mcp_core::pipeline::{Ending, Environment};
 
-use crate::tally::{BYTES, EVENTS, FIRST_EVENT, LONGEST_GAP, Tally};
+use crate::tally::{BYTES, EVENTS, FIRST_CHUNK, FIRST_EVENT, LONGEST_GAP, Tally};
 
 /// One answer whose health is measured. Times are in milliseconds since 1970.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub(crate) struct Health {
     claim: Claim,
     /// When the request went upstream.
     asked: Option<u64>,
+    /// The model that was asked, if it is one that answers.
+    model: Option<String>,
     /// When bytes came last.
     heard: Option<u64>,
     longest_gap: u64,
@@ -41,8 +43,8 @@ const EVENT_STARTS: [&[u8]; 5] = [b":", b"data:", b"event:", b"id:", b"retry:"];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Health {
-    pub(crate) const fn new(claim: Claim, asked: Option<u64>) -> Self {
-        Self { claim, asked, heard: None, longest_gap: 0, events: 0, start: Vec::new() }
+    pub(crate) const fn new(claim: Claim, asked: Option<u64>, model: Option<String>) -> Self {
+        Self { claim, asked, model, heard: None, longest_gap: 0, events: 0, start: Vec::new() }
     }
 
     /// These bytes came.
@@ -67,7 +69,7 @@ impl Health {
     }
 
     /// An event is complete.
-    pub(crate) fn event(&mut self, tally: &Tally) {
+    pub(crate) fn event(&mut self, tally: &Tally, environment: &mut dyn Environment) {
         if !self.is_read() {
             return;
         }
@@ -75,7 +77,8 @@ impl Health {
         if self.events == 0
             && let Some((now, asked)) = self.heard.zip(self.asked)
         {
-            tally.observe(&FIRST_EVENT, now.saturating_sub(asked));
+            let histogram = if self.model.is_some() { FIRST_CHUNK } else { FIRST_EVENT };
+            environment.observe(histogram, self.model.as_deref(), now.saturating_sub(asked));
         }
         self.events = self.events.saturating_add(1);
     }
@@ -102,7 +105,7 @@ impl Health {
             Claim::Events { listens } => listens,
         };
         if self.heard.is_some() {
-            tally.observe(&LONGEST_GAP, self.longest_gap);
+            environment.observe(LONGEST_GAP, None, self.longest_gap);
         }
         if self.events > 0 || (listens && start.is_empty()) {
             return match ending {

@@ -1,5 +1,6 @@
 //! What the operator learns of all streams. Counts are gathered here and handed to the host with its
-//! ticks, since each hand-over is a call to it.
+//! ticks, since each hand-over is a call to it. Of durations each stream has two, which the host
+//! gets at once.
 
 use core::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,14 +18,6 @@ struct Counter {
     total: u64,
 }
 
-/// A distribution of durations: counters as Prometheus has them, each of all that took no longer.
-#[derive(Debug)]
-pub(crate) struct Histogram {
-    sum: &'static str,
-    /// Upper bounds in milliseconds.
-    buckets: &'static [(u64, &'static str)],
-}
-
 /// Bytes of event streams.
 pub(crate) const BYTES: &str = "mcp_sse_bytes";
 
@@ -32,30 +25,13 @@ pub(crate) const BYTES: &str = "mcp_sse_bytes";
 pub(crate) const EVENTS: &str = "mcp_sse_events";
 
 /// From the request, on its way upstream, to the first complete event.
-pub(crate) const FIRST_EVENT: Histogram = Histogram {
-    sum: "mcp_sse_first_event_ms_sum",
-    buckets: &[
-        (50, "mcp_sse_first_event_ms.le.50"),
-        (250, "mcp_sse_first_event_ms.le.250"),
-        (1_000, "mcp_sse_first_event_ms.le.1000"),
-        (5_000, "mcp_sse_first_event_ms.le.5000"),
-        (30_000, "mcp_sse_first_event_ms.le.30000"),
-        (u64::MAX, "mcp_sse_first_event_ms.le.inf"),
-    ],
-};
+pub(crate) const FIRST_EVENT: &str = "mcp_sse_first_event_milliseconds";
+
+/// The same of a model's answer: OpenTelemetry's `gen_ai.client.operation.time_to_first_chunk`.
+pub(crate) const FIRST_CHUNK: &str = "gen_ai_client_operation_time_to_first_chunk_milliseconds";
 
 /// The longest silence within a stream, keep-alives counted as life.
-pub(crate) const LONGEST_GAP: Histogram = Histogram {
-    sum: "mcp_sse_longest_gap_ms_sum",
-    buckets: &[
-        (1_000, "mcp_sse_longest_gap_ms.le.1000"),
-        (5_000, "mcp_sse_longest_gap_ms.le.5000"),
-        (20_000, "mcp_sse_longest_gap_ms.le.20000"),
-        (60_000, "mcp_sse_longest_gap_ms.le.60000"),
-        (300_000, "mcp_sse_longest_gap_ms.le.300000"),
-        (u64::MAX, "mcp_sse_longest_gap_ms.le.inf"),
-    ],
-};
+pub(crate) const LONGEST_GAP: &str = "mcp_sse_longest_gap_milliseconds";
 
 impl Tally {
     pub(crate) fn add(&self, counter: &'static str, amount: u64) {
@@ -77,13 +53,6 @@ impl Tally {
         let total = self.0.borrow().get(counter).map_or(0, |counter| counter.total);
         if total.is_power_of_two() {
             environment.warn(&format!("sse: {what}: {total} so far ({counter})"));
-        }
-    }
-
-    pub(crate) fn observe(&self, histogram: &Histogram, milliseconds: u64) {
-        self.add(histogram.sum, milliseconds);
-        for (_, bucket) in histogram.buckets.iter().filter(|(bound, _)| milliseconds <= *bound) {
-            self.add(bucket, 1);
         }
     }
 

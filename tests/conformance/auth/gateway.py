@@ -198,7 +198,7 @@ def judge(
     metadata = f"{WELL_KNOWN}{place.path}"
     served = [entry for entry in log if entry["http"] == f"GET {metadata}" and entry["status"] == 200]
     named = [address for challenge in seen.challenges for address in METADATA_PARAMETER.findall(challenge)]
-    shadowed = [name for name in counts if name.endswith(".outcome.shadowed_unauthorized")]
+    shadowed = [name for name in counts if name.endswith(".outcome.shadowed.error_type.unauthorized")]
     findings: dict[str, tuple[str, bool | None]] = {
         "GatewayMetadata": (
             "The client reads the metadata of the gateway, which no upstream was asked for",

@@ -76,8 +76,10 @@ def test_the_gateway_describes_itself_and_leaves_tokens_alone() -> None:
     assert [issuer["issuer"] for issuer in auth["issuers"]] == ["http://as"]
 
 
-SHADOWED = {"wasmcustom.mcp_requests.era.modern.method.tools/list.tool.none.outcome.shadowed_unauthorized": 3}
-FORWARDED = {"wasmcustom.mcp_requests.era.modern.method.tools/list.tool.none.outcome.forwarded": 1}
+SHADOWED = {
+    "wasmcustom.mcp_requests.era.modern.mcp_method_name.tools/list.gen_ai_tool_name.none.outcome.shadowed.error_type.unauthorized": 3
+}
+FORWARDED = {"wasmcustom.mcp_requests.era.modern.mcp_method_name.tools/list.gen_ai_tool_name.none.outcome.forwarded": 1}
 SERVED = {"http": f"GET {METADATA}", "status": 200, "upstream": None}
 OWN = f'Bearer scope="a", resource_metadata="http://127.0.0.1:7777{METADATA}"'
 

@@ -2,7 +2,8 @@
 
 use super::observe::{Attention, Interest, Observation};
 use super::{
-    Call, Caller, Ending, Environment, Fetch, Filter, HttpAnswer, Identified, Response, Topic,
+    Call, Caller, Ending, Environment, Fetch, Filter, HttpAnswer, Identified, Response, Spent,
+    Topic,
 };
 use crate::edit::Edit;
 use crate::head::Head;
@@ -187,6 +188,14 @@ impl<A: Filter, B: Filter> Filter for Chain<A, B> {
     ) {
         self.0.finish(ending, caller, environment, &mut state.first);
         self.1.finish(ending, caller, environment, &mut state.second);
+    }
+
+    fn spent(&self, state: &Self::State) -> Spent {
+        let mut spent = self.0.spent(&state.first);
+        let more = self.1.spent(&state.second);
+        spent.tokens = spent.tokens.or(more.tokens);
+        spent.charged.extend(more.charged);
+        spent
     }
 }
 

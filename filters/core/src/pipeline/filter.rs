@@ -1,11 +1,12 @@
 //! What a filter is to the pipeline, and what it is given.
 
-use core::fmt;
 use core::net::IpAddr;
 
+use super::account::Spent;
+use super::fetch::{Fetch, HttpAnswer, Topic};
 use super::observe::{Interest, Observation};
 use crate::certificate::PeerCertificate;
-use crate::edit::{Edit, HeaderValue};
+use crate::edit::Edit;
 use crate::head::Head;
 use crate::limits::MAX_CLIENT_NAME;
 use crate::message::Message;
@@ -129,6 +130,12 @@ pub trait Filter {
         _state: &mut Self::State,
     ) {
     }
+
+    /// What the exchange cost, as far as the filter counted it. Asked after [`Self::finish`], if
+    /// anybody wants to know.
+    fn spent(&self, _state: &Self::State) -> Spent {
+        Spent::default()
+    }
 }
 
 /// How an exchange ended.
@@ -150,70 +157,6 @@ pub enum Identified<T> {
     /// It depends on the answer to a call about this topic that is under way. Only on hosts that
     /// tick: others cannot wake a request that made no call of its own.
     Wait(Topic),
-}
-
-/// What a call is about: its answer helps every request that waits for the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Topic(pub u64);
-
-/// A call to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetch<T> {
-    /// The call.
-    pub call: HttpCall,
-    /// Goes back to the filter with the answer.
-    pub ticket: T,
-    /// What it is about.
-    pub topic: Topic,
-}
-
-/// A request for a JSON document of a service of the gateway's configuration.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpCall {
-    /// Name of an Envoy cluster, or `host:port` on APISIX.
-    pub service: String,
-    /// `https` or `http`: what APISIX connects with; Envoy's cluster has its own TLS.
-    pub scheme: &'static str,
-    /// `Host` of the request.
-    pub authority: String,
-    /// Path and query.
-    pub path: String,
-    /// What is sent: nothing in a GET, a form in a POST.
-    pub form: Option<Form>,
-    /// How long to wait, in milliseconds.
-    pub timeout: u32,
-}
-
-/// The body of a POST, and who sends it. It holds secrets, so it cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Form {
-    /// `Authorization`.
-    pub authorization: HeaderValue,
-    /// In `application/x-www-form-urlencoded`.
-    pub body: String,
-}
-
-/// The answer to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HttpAnswer<'a> {
-    /// The status; `None` if there was no answer at all.
-    pub status: Option<u16>,
-    /// `Content-Type`.
-    pub content_type: Option<&'a [u8]>,
-    /// The body.
-    pub body: &'a [u8],
-}
-
-impl fmt::Debug for HttpCall {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut call = formatter.debug_struct("HttpCall");
-        call.field("service", &self.service).field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-impl HttpAnswer<'_> {
-    /// No answer at all.
-    pub const NONE: Self = Self { status: None, content_type: None, body: b"" };
 }
 
 /// Who calls, as far as the filters so far have found out.
@@ -364,6 +307,10 @@ pub trait Environment {
 
     /// Shows `value` under this name, in place of what it showed before.
     fn gauge(&mut self, _gauge: &str, _value: u64) {}
+
+    /// Notes one `value` of the histogram of this name, which is the program's. `model` is the model
+    /// it is about; a client chose that text, and the host sees to it that there are not too many.
+    fn observe(&mut self, _histogram: &str, _model: Option<&str>, _value: u64) {}
 
     /// Fills `bytes` from a cryptographic source; `false` if there is none.
     fn randomize(&mut self, bytes: &mut [u8]) -> bool;

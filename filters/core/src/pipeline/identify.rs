@@ -1,6 +1,7 @@
 //! The stage that may have to wait: who calls, by what the filters know or are told by others.
 
-use super::filter::{Environment, Fetch, Filter, HttpAnswer, Identified};
+use super::fetch::{Fetch, HttpAnswer};
+use super::filter::{Environment, Filter, Identified};
 use super::{Asked, Caller, Exchange, Next, Phase, Pipeline, Step, llm};
 use crate::admission::Verb;
 use crate::head::Head;

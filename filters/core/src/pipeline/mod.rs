@@ -11,19 +11,24 @@
 //! It is a value that takes heads and bodies and returns what the host is to do. Edits of a stage
 //! are returned only if the whole stage passed.
 
+mod account;
 mod chain;
+mod fetch;
 mod filter;
 mod identify;
+mod line;
 mod llm;
 mod observe;
 mod report;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Spent};
 pub use chain::{Chain, ChainState, ChainTicket};
+pub use fetch::{Fetch, Form, HttpAnswer, HttpCall, Topic};
 pub use filter::{
-    ABSENT, Call, Caller, Capabilities, Ending, Environment, Fetch, Filter, Form, HttpAnswer,
-    HttpCall, Identified, LLM_METHOD, Plan, Predecessor, Response, Topic, Traffic,
+    ABSENT, Call, Caller, Capabilities, Ending, Environment, Filter, Identified, LLM_METHOD, Plan,
+    Predecessor, Response, Traffic,
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
@@ -36,6 +41,7 @@ use crate::limits::{MAX_FETCHES_PER_EXCHANGE, MAX_WAITS_PER_EXCHANGE};
 use crate::message::{self, Body, Kind, Message, ScanLimits};
 use crate::mirror::{Field, Mirror};
 use crate::refusal::{Addressee, Reason, Refusal, Reply};
+use crate::telemetry::{Log, Telemetry};
 use crate::version::{Claim, Era, Version};
 use observe::Observer;
 
@@ -44,6 +50,7 @@ use observe::Observer;
 pub struct Pipeline<F> {
     admission: Admission,
     filter: F,
+    telemetry: Telemetry,
 }
 
 /// What the pipeline remembers of one exchange.
@@ -56,6 +63,10 @@ pub struct Exchange<F: Filter> {
     requests: Vec<String>,
     /// Of the answer's body, if anybody is interested.
     observer: Option<Observer>,
+    /// What is noted for when it is over, if anybody wants to know.
+    account: Option<Box<Account>>,
+    /// The trace it is part of, where it is logged.
+    trace_id: Option<String>,
     /// How many calls may still be made for it.
     fetches: u8,
     /// How often it may still be told to wait.
@@ -122,7 +133,20 @@ impl<T> Step<T> {
 impl<F: Filter> Pipeline<F> {
     /// A chain behind `admission`.
     pub const fn new(admission: Admission, filter: F) -> Self {
-        Self { admission, filter }
+        let telemetry = Telemetry { durations: false, log: Log::Refusals };
+        Self { admission, filter, telemetry }
+    }
+
+    /// The same, of whose exchanges this is told.
+    #[must_use]
+    pub const fn telling(mut self, telemetry: Telemetry) -> Self {
+        self.telemetry = telemetry;
+        self
+    }
+
+    /// What is told of its exchanges.
+    pub const fn telemetry(&self) -> Telemetry {
+        self.telemetry
     }
 
     /// What is let in here.
@@ -144,6 +168,8 @@ impl<F: Filter> Pipeline<F> {
             state: F::State::default(),
             requests: Vec::new(),
             observer: None,
+            account: None,
+            trace_id: self.trace_id(head),
             fetches: MAX_FETCHES_PER_EXCHANGE,
             waits: MAX_WAITS_PER_EXCHANGE,
         };
@@ -289,8 +315,17 @@ impl<F: Filter> Pipeline<F> {
         exchange.phase = Phase::Forwarded;
         exchange.requests = observe::requests(call);
         let shadowed = self.filter.shadowed(&exchange.state).or(disagreement);
-        let report = Some(Report::forwarded(call, shadowed));
-        Ok(Step { edits, next: Next::Forward, report })
+        let report = Report::forwarded(call, shadowed);
+        if self.telemetry.follows() {
+            exchange.account = Some(Box::new(Account::begin(report.clone(), call, environment)));
+        }
+        Ok(Step { edits, next: Next::Forward, report: Some(report) })
+    }
+
+    /// The trace that a request says it is part of.
+    fn trace_id(&self, head: &Head<'_>) -> Option<String> {
+        let parent = head.first("traceparent").filter(|_| self.telemetry.log == Log::Exchanges)?;
+        line::trace_id(parent)
     }
 
     fn refuse_unread(&self, exchange: &mut Exchange<F>, refusal: &Refusal) -> Step<F::Ticket> {

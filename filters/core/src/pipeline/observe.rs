@@ -7,7 +7,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Call, Ending, Environment, Exchange, Filter, Phase, Pipeline, Response};
+use super::{
+    Account, Call, Ending, Environment, Exchange, Filter, Phase, Pipeline, Report, Response, line,
+};
 use crate::edit::{Edit, HeaderValue};
 use crate::head::essence;
 use crate::limits::MAX_STREAM_EVENT;
@@ -76,6 +78,34 @@ impl<F: Filter> Exchange<F> {
         self.observer.is_some()
     }
 
+    /// Whether it matters how the answer ends, and how long it is, whoever observes it.
+    pub const fn is_followed(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// So many bytes of the answer's body arrived.
+    pub fn passed(&mut self, bytes: usize) {
+        if let Some(account) = &mut self.account {
+            account.passed(bytes);
+        }
+    }
+
+    /// What there is to tell, once: of an exchange that is over.
+    pub fn take_account(&mut self) -> Option<Account> {
+        let is_over = matches!(self.phase, Phase::Finished);
+        self.account.take_if(|_| is_over).map(|account| *account)
+    }
+
+    /// The line in the log of what was decided.
+    pub fn decision_line(&self, report: &Report) -> String {
+        line::line(report, &self.caller, self.trace_id.as_deref(), None)
+    }
+
+    /// The line in the log of what became of it.
+    pub fn account_line(&self, account: &Account) -> String {
+        line::line(&account.report, &self.caller, self.trace_id.as_deref(), Some(account))
+    }
+
     /// When the answer, an event stream, has to end, in seconds since 1970. A stream in which
     /// nothing comes then is for the host to end.
     pub fn stream_until(&self) -> Option<u64> {
@@ -105,6 +135,9 @@ impl<F: Filter> Pipeline<F> {
     ) -> Vec<Edit> {
         if !matches!(exchange.phase, Phase::Forwarded) {
             return Vec::new();
+        }
+        if let Some(account) = &mut exchange.account {
+            account.status = status(response);
         }
         let mut edits =
             self.filter.respond(response, &exchange.caller, environment, &mut exchange.state);
@@ -144,7 +177,7 @@ impl<F: Filter> Pipeline<F> {
         }
         exchange.phase = Phase::Finished;
         let ending = if exchange.has_ended() { Ending::Cut } else { ending };
-        let Exchange { observer, caller, state, .. } = exchange;
+        let Exchange { observer, caller, state, account, .. } = exchange;
         if let Some(tap) = observer.as_mut().and_then(|observer| observer.tap.as_mut()) {
             // A document that ends in trailers is whole, and nobody said so.
             tap.push(b"", true, |piece| {
@@ -152,6 +185,9 @@ impl<F: Filter> Pipeline<F> {
             });
         }
         self.filter.finish(ending, caller, environment, state);
+        if let Some(account) = account {
+            account.close(ending, self.filter.spent(state), environment);
+        }
     }
 
     fn pass(
@@ -241,6 +277,11 @@ impl<F: Filter> Pipeline<F> {
         }
         edits
     }
+}
+
+fn status(response: &dyn Response) -> Option<u16> {
+    let status = response.header(":status")?;
+    core::str::from_utf8(&status).ok()?.parse().ok()
 }
 
 fn is_successful(response: &dyn Response) -> bool {

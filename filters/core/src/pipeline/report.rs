@@ -1,6 +1,7 @@
 //! What is said of an exchange once it is decided: one count, and for refusals one log line.
 
-use super::Call;
+use super::line::line;
+use super::{Call, Caller};
 use crate::refusal::{Reason, Refusal};
 use crate::version::Era;
 
@@ -43,6 +44,19 @@ impl Report {
     /// Of a call that was refused.
     pub(super) fn refused(call: &Call<'_>, refusal: &Refusal) -> Self {
         Self::new(call, Outcome::Refused(refusal.reason), Some(refusal))
+    }
+
+    /// Of a request that the host gave up on before anything was known of it.
+    #[must_use]
+    pub const fn unread(reason: Reason) -> Self {
+        let (era, outcome) = (Era::Legacy, Outcome::Refused(reason));
+        Self { era, method: "none", tool: None, outcome, detail: None }
+    }
+
+    /// The line in the log where only refusals have one, which says nothing of the caller.
+    #[must_use]
+    pub fn line(&self) -> String {
+        line(self, &Caller::default(), None, None)
     }
 
     fn new(call: &Call<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> Self {

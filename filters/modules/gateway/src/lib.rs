@@ -5,6 +5,7 @@ use mcp_auth::{AuthConfig, AuthFilter};
 use mcp_core::admission::{Admission, AdmissionConfig};
 use mcp_core::config::{self, ConfigError, Section};
 use mcp_core::pipeline::{Capabilities, Chain, Pipeline, Plan, Predecessor};
+use mcp_core::telemetry::Telemetry;
 use mcp_host::Module;
 use mcp_quota::{QuotaConfig, QuotaFilter};
 use mcp_session::{SessionConfig, SessionFilter};
@@ -22,6 +23,7 @@ struct ModuleConfig {
     session: Section<SessionConfig>,
     quota: Section<QuotaConfig>,
     sse: Option<Section<SseConfig>>,
+    telemetry: Section<Telemetry>,
 }
 
 impl Module for Gateway {
@@ -49,7 +51,9 @@ impl Module for Gateway {
             notices.push(mcp_signature::NOTICE.to_owned());
         }
         let chain = Chain(auth, Chain(session, Chain(quota, sse)));
-        Ok(Plan { pipeline: Pipeline::new(admission, chain), notices })
+        let (telemetry, notice) = config.telemetry.0.on(capabilities);
+        notices.extend(notice);
+        Ok(Plan { pipeline: Pipeline::new(admission, chain).telling(telemetry), notices })
     }
 }
 

@@ -23,14 +23,16 @@ struct World {
     shared: BTreeMap<String, (Vec<u8>, u32)>,
     counted: BTreeMap<String, u64>,
     gauges: BTreeMap<String, u64>,
+    /// What was noted in histograms, and of which model.
+    noted: Vec<(String, Option<String>, u64)>,
     warned: Vec<String>,
 }
 
 impl Default for World {
     fn default() -> Self {
         let (shared, counted, gauges) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let warned = Vec::new();
-        Self { now: 1_800_000_000_000, sharing: true, shared, counted, gauges, warned }
+        let (noted, warned) = (Vec::new(), Vec::new());
+        Self { now: 1_800_000_000_000, sharing: true, shared, counted, gauges, noted, warned }
     }
 }
 
@@ -50,6 +52,10 @@ impl Environment for World {
 
     fn gauge(&mut self, gauge: &str, value: u64) {
         self.gauges.insert(gauge.to_owned(), value);
+    }
+
+    fn observe(&mut self, histogram: &str, model: Option<&str>, value: u64) {
+        self.noted.push((histogram.to_owned(), model.map(str::to_owned), value));
     }
 
     fn warn(&mut self, problem: &str) {

@@ -54,7 +54,7 @@ fn a_wrong_key_is_named_with_its_path_and_what_is_allowed() {
             "session.principal_header",
             "removed from every request",
         ),
-        (r#"{"sesion":{}}"#, "sesion", "expected `admission` or `session`"),
+        (r#"{"sesion":{}}"#, "sesion", "expected one of `admission`, `telemetry`, `session`"),
         (r#"{"session":{"secret":[]}}"#, "session.secret", "expected one of `secrets`"),
         (r#"{"session":{"ttl":60}}"#, "session.ttl", "expected a string"),
         (

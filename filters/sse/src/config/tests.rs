@@ -85,7 +85,7 @@ fn a_wrong_key_is_named_with_its_path_and_what_is_allowed() {
         assert!(error.problem.contains(words), "{text}: {error}");
     }
     let error = plan(br#"{"quota":{}}"#, &ALL).expect_err("another filter's");
-    assert!(error.problem.contains("expected `admission` or `sse`"), "{error}");
+    assert!(error.problem.contains("expected one of `admission`, `telemetry`, `sse`"), "{error}");
 }
 
 #[test]

@@ -62,6 +62,8 @@ impl Filter for Told {
 struct World {
     milliseconds: u64,
     counted: BTreeMap<String, u64>,
+    /// What was noted in histograms, and of which model.
+    noted: Vec<(String, Option<String>, u64)>,
     warned: Vec<String>,
 }
 
@@ -81,6 +83,10 @@ impl Environment for World {
     fn add(&mut self, counter: &str, amount: u64) {
         let counted = self.counted.entry(counter.to_owned()).or_default();
         *counted = counted.saturating_add(amount);
+    }
+
+    fn observe(&mut self, histogram: &str, model: Option<&str>, value: u64) {
+        self.noted.push((histogram.to_owned(), model.map(str::to_owned), value));
     }
 
     fn randomize(&mut self, _: &mut [u8]) -> bool {

@@ -197,6 +197,12 @@ fn a_model_says_what_it_cost() {
         gateway.answer(&mut exchange, &Answer(200, JSON), &[&answer]);
         assert_eq!(gateway.settled(), settled, "{unit}");
         assert_eq!(gateway.counted("mcp_quota_usage.provenance.exact"), 1);
+        // Whatever the limit counts; what came from a cache was read as well.
+        let usage = |kind: &str, tokens: u64| {
+            let name = format!("gen_ai_client_token_usage.gen_ai_token_type.{kind}");
+            (name, Some("gpt-x".to_owned()), tokens)
+        };
+        assert_eq!(gateway.world.noted, [usage("input", 100), usage("output", 50)]);
     }
     // Nothing is removed that is not there: each edit is a call to the host.
     let mut gateway = Gateway::new(budget(100_000, "tokens", json!({})));
