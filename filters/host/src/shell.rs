@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
-use mcp_core::pipeline::{Capabilities, Fetch, Filter, HttpAnswer, Pipeline, Plan, Topic};
+use mcp_core::pipeline::{
+    Capabilities, Fetch, Filter, HttpAnswer, Plan, ServerTicket, Servers, Topic,
+};
 use mcp_core::refusal::Reason;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -49,19 +51,19 @@ struct Root<M: Module> {
     context: u32,
     running: Option<Rc<Running<M::Filter>>>,
     /// The plugin's calls under way, by the host's tokens.
-    calls: BTreeMap<u32, (<M::Filter as Filter>::Ticket, Topic)>,
+    calls: BTreeMap<u32, (ServerTicket<<M::Filter as Filter>::Ticket>, Topic)>,
     /// When the last regular tick was, in milliseconds.
     last_tick: Option<u64>,
 }
 
 pub(crate) struct Running<F: Filter> {
-    pub(crate) pipeline: Pipeline<F>,
+    pub(crate) pipeline: Servers<F>,
     pub(crate) probe: Probe,
     pub(crate) telemetry: Telemetry,
     pub(crate) watchdog: Watchdog,
     pub(crate) deadlines: Deadlines,
     pub(crate) waiting: WaitingRequests<F>,
-    pub(crate) errands: Errands<F::Ticket>,
+    pub(crate) errands: Errands<ServerTicket<F::Ticket>>,
 }
 
 // === impl Running ===

@@ -54,6 +54,7 @@ impl Telemetry {
     /// that passed add to them, so that refused clients cannot use them up.
     fn bounded(&self, mut report: Report) -> Report {
         report.detail = None;
+        report.server = None;
         let Some(tool) = report.tool.as_mut() else { return report };
         let mut tools = self.tools.borrow_mut();
         if tools.contains(tool) {
@@ -127,6 +128,7 @@ fn line(report: &Report) -> String {
         "status": reason.filter(|_| event == "refused").map(|reason| reason.status()),
         "era": report.era.as_str(),
         "method": report.method,
+        "server": report.server,
         "tool": tool,
     })
     .to_string()

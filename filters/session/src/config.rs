@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 
-use mcp_core::admission::{Admission, AdmissionConfig};
-use mcp_core::config::{self, ConfigError, Period, Secret, Section};
+use mcp_core::admission::AdmissionConfig;
+use mcp_core::config::{ConfigError, Period, Secret, Section};
 use mcp_core::hash::HashKey;
 use mcp_core::limits;
 use mcp_core::owned;
-use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::pipeline::{self, Capabilities, Pipeline, Plan, Predecessor};
 use serde::Deserialize;
 
 use crate::filter::{Sealing, SessionFilter};
@@ -54,11 +54,11 @@ pub fn plan(
     configuration: &[u8],
     capabilities: &Capabilities,
 ) -> Result<Plan<SessionFilter>, ConfigError> {
-    let config: ModuleConfig = config::parse(configuration)?;
-    let admission =
-        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, notices) = config.session.0.build(capabilities, Predecessor::None)?;
-    Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+    pipeline::plan(configuration, |config: ModuleConfig, _| {
+        let admission = config.admission.0.build()?;
+        let (filter, notices) = config.session.0.build(capabilities, Predecessor::None)?;
+        Ok((Pipeline::new(admission, filter), notices))
+    })
 }
 
 impl SessionConfig {

@@ -1,8 +1,8 @@
 //! The `sse` section, and the plan made of it.
 
-use mcp_core::admission::{Admission, AdmissionConfig};
-use mcp_core::config::{self, ConfigError, Section};
-use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::admission::AdmissionConfig;
+use mcp_core::config::{ConfigError, Section};
+use mcp_core::pipeline::{self, Capabilities, Pipeline, Plan, Predecessor};
 use serde::Deserialize;
 
 use crate::endpoint::{Endpoint, EndpointConfig};
@@ -49,11 +49,11 @@ pub fn plan(
     configuration: &[u8],
     capabilities: &Capabilities,
 ) -> Result<Plan<SseFilter>, ConfigError> {
-    let config: ModuleConfig = config::parse(configuration)?;
-    let admission =
-        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, notices) = config.sse.0.build(capabilities, Predecessor::None)?;
-    Ok(Plan { pipeline: Pipeline::new(admission, filter), notices })
+    pipeline::plan(configuration, |config: ModuleConfig, _| {
+        let admission = config.admission.0.build()?;
+        let (filter, notices) = config.sse.0.build(capabilities, Predecessor::None)?;
+        Ok((Pipeline::new(admission, filter), notices))
+    })
 }
 
 impl SseConfig {

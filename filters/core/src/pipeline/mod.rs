@@ -17,6 +17,7 @@ mod identify;
 mod llm;
 mod observe;
 mod report;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub use filter::{
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
+pub use servers::{Listed, ServerTicket, Servers, plan};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
 use crate::agreement;
@@ -48,6 +50,8 @@ pub struct Pipeline<F> {
 
 /// What the pipeline remembers of one exchange.
 pub struct Exchange<F: Filter> {
+    /// Whose it is, of several servers.
+    server: usize,
     phase: Phase,
     caller: Caller,
     reader: Option<Reader>,
@@ -119,6 +123,22 @@ impl<T> Step<T> {
     }
 }
 
+impl<F: Filter> Exchange<F> {
+    fn new(reader: Option<Reader>) -> Self {
+        Self {
+            server: 0,
+            phase: Phase::Finished,
+            caller: Caller::default(),
+            reader,
+            state: F::State::default(),
+            requests: Vec::new(),
+            observer: None,
+            fetches: MAX_FETCHES_PER_EXCHANGE,
+            waits: MAX_WAITS_PER_EXCHANGE,
+        }
+    }
+}
+
 impl<F: Filter> Pipeline<F> {
     /// A chain behind `admission`.
     pub const fn new(admission: Admission, filter: F) -> Self {
@@ -137,16 +157,7 @@ impl<F: Filter> Pipeline<F> {
         has_body: bool,
         environment: &mut dyn Environment,
     ) -> (Exchange<F>, Step<F::Ticket>) {
-        let mut exchange = Exchange {
-            phase: Phase::Finished,
-            caller: Caller::default(),
-            reader: self.admission.reader(head),
-            state: F::State::default(),
-            requests: Vec::new(),
-            observer: None,
-            fetches: MAX_FETCHES_PER_EXCHANGE,
-            waits: MAX_WAITS_PER_EXCHANGE,
-        };
+        let mut exchange = Exchange::new(self.admission.reader(head));
         let edits = admission::strip(head, |name| self.filter.owns(name));
         if let Some(reply) = self.filter.document(head) {
             return (exchange, Step { edits, next: Next::Reply(reply), report: None });

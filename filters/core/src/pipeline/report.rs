@@ -17,6 +17,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// Which rule or which check it was: for the log alone, since it is no part of a counter.
     pub detail: Option<String>,
+    /// Which entry of `servers` it was for, if there is such a list: for the log alone as well.
+    pub server: Option<String>,
 }
 
 /// What became of a request.
@@ -53,6 +55,7 @@ impl Report {
             tool,
             outcome,
             detail: refusal.and_then(Refusal::detail).map(str::to_owned),
+            server: None,
         }
     }
 }
