@@ -83,26 +83,9 @@ impl<F: Filter> Servers<F> {
         has_body: bool,
         environment: &mut dyn Environment,
     ) -> (Exchange<F>, Step<ServerTicket<F::Ticket>>) {
-        if self.first.name.is_none() {
-            let (exchange, step) = self.first.pipeline.request_head(head, has_body, environment);
-            return (exchange, self.told(0, step));
-        }
-        if let Some(reply) = self.document(head) {
-            return (Exchange::new(None), only(Next::Reply(reply)));
-        }
-        if head.count() >= MAX_HEADERS {
-            return (Exchange::new(None), refused(&Refusal::new(Reason::TooManyHeaders)));
-        }
-        let index = match self.choose(head, environment) {
-            Choice::Server(index) => index,
-            Choice::Misdirected => {
-                let refusal = Refusal::new(Reason::Host).because("no server has this host and path");
-                return (Exchange::new(None), refused(&refusal));
-            }
-            Choice::Foreign => {
-                let edits = admission::strip(head, |name| self.owns(name));
-                return (Exchange::new(None), Step { edits, ..only(Next::Forward) });
-            }
+        let index = match self.route(head, environment) {
+            Ok(index) => index,
+            Err(step) => return (Exchange::new(None), step),
         };
         let server = self.at(index);
         let (mut exchange, step) = server.pipeline.request_head(head, has_body, environment);
@@ -200,6 +183,34 @@ impl<F: Filter> Servers<F> {
         environment: &mut dyn Environment,
     ) {
         self.of(exchange).finish(exchange, ending, environment);
+    }
+
+    /// The server that the request is for, or what becomes of it otherwise.
+    fn route(
+        &self,
+        head: &Head<'_>,
+        environment: &mut dyn Environment,
+    ) -> Result<usize, Step<ServerTicket<F::Ticket>>> {
+        if self.first.name.is_none() {
+            return Ok(0);
+        }
+        if let Some(reply) = self.document(head) {
+            return Err(only(Next::Reply(reply)));
+        }
+        if head.count() >= MAX_HEADERS {
+            return Err(refused(&Refusal::new(Reason::TooManyHeaders)));
+        }
+        match self.choose(head, environment) {
+            Choice::Server(index) => Ok(index),
+            Choice::Misdirected => {
+                let refusal = Refusal::new(Reason::Host);
+                Err(refused(&refusal.because("no server has this host and path")))
+            }
+            Choice::Foreign => {
+                let edits = admission::strip(head, |name| self.owns(name));
+                Err(Step { edits, ..only(Next::Forward) })
+            }
+        }
     }
 
     /// The document that somebody publishes on this host, for everyone. Its path need be nobody's.
