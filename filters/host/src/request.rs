@@ -2,9 +2,7 @@
 //! pauses a request.
 
 use mcp_core::head::Head;
-use mcp_core::pipeline::{
-    Exchange, Fetch, Filter, HttpAnswer, Next, ServerTicket, Step, Topic,
-};
+use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, ServerTicket, Step, Topic};
 use mcp_core::refusal::Reason;
 use proxy_wasm::types::Action;
 

@@ -128,9 +128,8 @@ impl QuotaConfig {
         counters: &Counters,
     ) -> Result<(QuotaFilter, Vec<String>), ConfigError> {
         let mut notices = Vec::new();
-        let filter = self
-            .filter(site, counters, &mut notices)
-            .map_err(|error| error.within("quota"))?;
+        let filter =
+            self.filter(site, counters, &mut notices).map_err(|error| error.within("quota"))?;
         Ok((filter, notices))
     }
 
@@ -153,10 +152,10 @@ impl QuotaConfig {
         let workers = self.workers(capabilities, notices)?;
         let scope = |owner| Scope { namespace, owner, workers };
         let mut limits =
-            Limits::build(self.limits, |index| scope(site.owner("/quota/limits", Some(index))))?;
+            Limits::build(self.limits, |index| scope(site.owner("limits", Some(index))))?;
         let flood_guard = self.flood_guard.map(|Section(guard)| {
             let guard = LimitConfig::flood_guard(FLOOD_GUARD, guard.limit, guard.window);
-            let scope = scope(site.owner("/quota/flood_guard", None));
+            let scope = scope(site.owner("flood_guard", None));
             limits.add(guard, &scope).map_err(|error| error.within("flood_guard"))?;
             Ok(limits.limits.len().saturating_sub(1))
         });

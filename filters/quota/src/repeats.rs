@@ -78,8 +78,11 @@ impl Repeats {
             }
             Ok(LoopBreaker { calls, window })
         });
-        let tickets =
-            if site.capabilities.shared_data { Tickets::shared(CELLS) } else { Tickets::own(CELLS) };
+        let tickets = if site.capabilities.shared_data {
+            Tickets::shared(CELLS)
+        } else {
+            Tickets::own(CELLS)
+        };
         Ok(Self { breaker: breaker.transpose()?, tickets, server: site.name().to_owned() })
     }
 

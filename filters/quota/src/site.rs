@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
 use mcp_core::pipeline::{Capabilities, Listed, Predecessor};
+use serde_json::Value;
 
 use crate::store::{Hasher, Store, Table};
 
@@ -32,14 +33,26 @@ pub struct Counters {
 const FOR_ALL: [&str; 2] = ["max_subjects", "workers"];
 
 impl<'a> Site<'a> {
-    /// Whose the limit at `pointer` is, or the one at that index of the list there: `None` if it is
-    /// that of all servers, since it is written at the top level, or there is one server.
-    pub(crate) fn owner(&self, pointer: &str, index: Option<usize>) -> Option<&'a str> {
-        self.server.filter(|server| !server.inherits(pointer, index)).map(Listed::name)
+    /// Whose the setting with this key is, or the one at that index of its list: `None` if it is that
+    /// of all servers, since it is written beside them, or there is one server.
+    pub(crate) fn owner(&self, key: &str, index: Option<usize>) -> Option<&'a str> {
+        let server = self.server?;
+        let (own, common) = server.at(&["quota", key]);
+        let read = |text: Option<&str>| text.and_then(|text| serde_json::from_str(text).ok());
+        let (own, common): (Option<Value>, Option<Value>) = (read(own), read(common));
+        let is_common = match index {
+            None => own == common,
+            Some(index) => {
+                let own = own.as_ref().and_then(|list| list.get(index));
+                let common = common.as_ref().and_then(Value::as_array);
+                own.zip(common).is_some_and(|(own, common)| common.contains(own))
+            }
+        };
+        (!is_common).then(|| server.name())
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let own = |key: &&&str| self.owner(&format!("/quota/{key}"), None).is_some();
+        let own = |key: &&&str| self.owner(key, None).is_some();
         match FOR_ALL.iter().find(own) {
             Some(key) => Err(ConfigError::new(*key, "is for all servers: write it beside them")),
             None => Ok(()),

@@ -105,11 +105,7 @@ impl Admission {
     }
 
     fn check_host(&self, head: &Head<'_>) -> Result<(), Refusal> {
-        if self.covers_host(authority(head)) {
-            Ok(())
-        } else {
-            Err(Refusal::new(Reason::Host))
-        }
+        if self.covers_host(authority(head)) { Ok(()) } else { Err(Refusal::new(Reason::Host)) }
     }
 
     fn check_body_headers(&self, head: &Head<'_>) -> Result<(), Refusal> {

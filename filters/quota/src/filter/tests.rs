@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use mcp_core::edit::Edit;
 use mcp_core::head::Head;
-use mcp_core::pipeline::{Capabilities, Ending, Environment, Exchange, Next, Servers, Response};
+use mcp_core::pipeline::{Capabilities, Ending, Environment, Exchange, Next, Response, Servers};
 use mcp_core::refusal::Reply;
 use serde_json::{Value, json};
 

@@ -1,13 +1,13 @@
 //! The `servers` list: each entry's sections are laid over those of the top level by JSON Merge Patch
 //! (RFC 7396), and what comes out is the configuration of one server.
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{Filter, Pipeline, Server, Servers};
 use crate::config::{self, ConfigError};
 use crate::edit::HeaderValue;
-use crate::limits::{MAX_SERVERS, MAX_SERVER_NAME};
+use crate::json::{self, patch};
+use crate::limits::{MAX_SERVER_NAME, MAX_SERVERS};
 use crate::pipeline::Plan;
 
 /// An entry of the list, as filters may want to know of it.
@@ -15,9 +15,9 @@ use crate::pipeline::Plan;
 pub struct Listed {
     name: String,
     /// Its whole configuration.
-    merged: Value,
+    merged: String,
     /// What all have in common.
-    common: Value,
+    common: String,
 }
 
 /// The members of an entry that are no sections.
@@ -40,12 +40,12 @@ pub fn plan<C: DeserializeOwned, F: Filter>(
     let mut notices: Vec<(String, Vec<String>)> = Vec::new();
     for (index, entry) in entries.into_iter().enumerate() {
         let place = format!("servers[{index}]");
-        let (listed, own) = Listed::of(entry, &common).map_err(|error| error.within(&place))?;
+        let (listed, own) = Listed::of(&entry, &common).map_err(|error| error.within(&place))?;
         let name = HeaderValue::plain(listed.name.clone());
         if servers.iter().any(|server| server.name == name) {
             return Err(ConfigError::new(format!("{place}.name"), "is another server's"));
         }
-        let built = config::parse(listed.merged.to_string().as_bytes())
+        let built = config::parse(listed.merged.as_bytes())
             .and_then(|sections| build(sections, Some(&listed)));
         let (pipeline, told) = built.map_err(|error| blame(error, &place, &own, &common))?;
         let admission = pipeline.admission();
@@ -83,67 +83,71 @@ impl Listed {
         &self.name
     }
 
-    /// Whether what it has at `pointer` (RFC 6901) is what the top level has there; with `element`,
-    /// whether that element of its list is one of the top level's list.
+    /// What it has at this path of keys, and what the top level has there, to the letter.
     #[must_use]
-    pub fn inherits(&self, pointer: &str, element: Option<usize>) -> bool {
-        let (own, common) = (self.merged.pointer(pointer), self.common.pointer(pointer));
-        let Some(element) = element else { return own == common };
-        let own = own.and_then(|list| list.get(element));
-        let common = common.and_then(Value::as_array);
-        own.zip(common).is_some_and(|(own, common)| common.contains(own))
+    pub fn at(&self, path: &[&str]) -> (Option<&str>, Option<&str>) {
+        (find(&self.merged, path), find(&self.common, path))
     }
 
     /// The entry, and the sections that it writes itself.
-    fn of(entry: Value, common: &Value) -> Result<(Self, Value), ConfigError> {
-        let Value::Object(mut own) = entry else {
-            return Err(ConfigError::new("name", "is required, in an object"));
+    fn of(entry: &str, common: &str) -> Result<(Self, String), ConfigError> {
+        let members = patch::members(entry).map_err(|error| unreadable(&error))?;
+        let mut own = members.unwrap_or_default();
+        let mut take = |key: &str| {
+            let index = own.iter().position(|(known, _)| known == key)?;
+            Some(own.remove(index).1)
         };
-        let name = match own.remove("name") {
-            Some(Value::String(name)) if is_name(&name) => name,
-            _ => {
-                let problem = format!(
-                    "is required: 1 to {MAX_SERVER_NAME} letters, digits, \".\", \"-\" and \"_\""
-                );
-                return Err(ConfigError::new("name", problem));
-            }
+        let name = take("name").and_then(|name| serde_json::from_str(name).ok());
+        let Some(name) = name.filter(is_name) else {
+            let problem = format!(
+                "is required: 1 to {MAX_SERVER_NAME} letters, digits, \".\", \"-\" and \"_\""
+            );
+            return Err(ConfigError::new("name", problem));
         };
-        let place: Map<String, Value> =
-            PLACE.iter().filter_map(|key| own.remove_entry(*key)).collect();
-        if place.values().all(|list| list.as_array().is_some_and(Vec::is_empty)) {
+        let place: Vec<_> = PLACE.iter().filter_map(|key| Some((*key, take(key)?))).collect();
+        let is_empty =
+            |list: &str| patch::elements(list).is_ok_and(|list| list == Some(Vec::new()));
+        if place.iter().all(|(_, list)| is_empty(list)) {
             let problem = "is required, unless hosts are given: which requests are this server's";
             return Err(ConfigError::new("paths", problem));
         }
-        let own = Value::Object(own);
+        let own = patch::object(&own);
         refuse_place(&own)?;
-        let mut merged = common.clone();
-        json_patch::merge(&mut merged, &own);
-        json_patch::merge(&mut merged, &serde_json::json!({ "admission": place }));
-        Ok((Self { name, merged, common: common.clone() }, own))
+        let place = patch::object(&[("admission", patch::object(&place))]);
+        let merged = patch::merge(common, &own).and_then(|merged| patch::merge(&merged, &place));
+        let merged = merged.map_err(|error| unreadable(&error))?;
+        Ok((Self { name, merged, common: common.to_owned() }, own))
     }
 }
 
-/// The top level without the list, and the list. `None` if there is none, or the text is no object,
-/// which its reader finds out.
-fn split(text: &[u8]) -> Result<Option<(Value, Vec<Value>)>, ConfigError> {
-    let Ok(Value::Object(mut common)) = serde_json::from_slice(text) else { return Ok(None) };
-    let entries = match common.remove("servers") {
-        None => return Ok(None),
-        Some(Value::Array(entries)) if entries.len() <= MAX_SERVERS => entries,
-        Some(_) => {
-            let problem = format!("must be a list of at most {MAX_SERVERS} objects");
-            return Err(ConfigError::new("servers", problem));
-        }
+/// The top level without the list, and the list. `None` if there is none.
+fn split(text: &[u8]) -> Result<Option<(String, Vec<String>)>, ConfigError> {
+    let text = core::str::from_utf8(text).unwrap_or_default();
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let Ok(members) = patch::members(text) else {
+        // Its own reader would not know the list.
+        let unreadable =
+            |error: serde_json::Error| ConfigError::new("configuration", error.to_string());
+        return serde_json::from_str(text).map(|IgnoredAny| None).map_err(unreadable);
     };
-    let common = Value::Object(common);
+    let Some(mut common) = members else { return Ok(None) };
+    let Some(index) = common.iter().position(|(key, _)| key == "servers") else { return Ok(None) };
+    let (_, list) = common.remove(index);
+    let Some(entries) = patch::elements(list).ok().flatten().filter(|l| l.len() <= MAX_SERVERS)
+    else {
+        let problem = format!("must be a list of at most {MAX_SERVERS} objects");
+        return Err(ConfigError::new("servers", problem));
+    };
+    let common = patch::object(&common);
     refuse_place(&common)?;
-    Ok(Some((common, entries)))
+    Ok(Some((common, entries.into_iter().map(str::to_owned).collect())))
 }
 
 /// Hosts and paths are those of the entries, and of nothing else.
-fn refuse_place(sections: &Value) -> Result<(), ConfigError> {
-    let admission = sections.get("admission");
-    match PLACE.iter().find(|key| admission.is_some_and(|section| section.get(key).is_some())) {
+fn refuse_place(sections: &str) -> Result<(), ConfigError> {
+    match PLACE.iter().find(|key| find(sections, &["admission", key]).is_some()) {
         Some(key) => {
             let problem = format!("is not for a list of servers: each of them has its own {key}");
             Err(ConfigError::new(format!("admission.{key}"), problem))
@@ -152,14 +156,26 @@ fn refuse_place(sections: &Value) -> Result<(), ConfigError> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+fn unreadable(error: &json::Error) -> ConfigError {
+    ConfigError::new("configuration", error.to_string())
+}
+
+/// The value at this path of keys, to the letter.
+fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
+    path.iter().try_fold(text, |text, key| {
+        let members = patch::members(text).ok()??;
+        members.into_iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    })
+}
+
+fn is_name(name: &String) -> bool {
     let legal = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
     (1..=MAX_SERVER_NAME).contains(&name.len()) && name.chars().all(legal)
 }
 
 /// The error where it was written: in the entry at `place`, in its `own` sections or beside them, or
 /// at the top level.
-fn blame(error: ConfigError, place: &str, own: &Value, common: &Value) -> ConfigError {
+fn blame(error: ConfigError, place: &str, own: &str, common: &str) -> ConfigError {
     let ConfigError { path, problem } = error;
     // Of the merged text, which nobody wrote.
     let problem = problem.split(" at line ").next().unwrap_or_default().to_owned();
@@ -173,12 +189,14 @@ fn blame(error: ConfigError, place: &str, own: &Value, common: &Value) -> Config
 }
 
 /// Whether `sections` have what is at `path`, as far as objects go.
-fn holds(sections: &Value, path: &str) -> bool {
-    let mut value = sections;
+fn holds(sections: &str, path: &str) -> bool {
+    let mut text = sections;
     for key in path.split(['.', '[']) {
-        let Value::Object(members) = value else { return true };
-        match members.get(key) {
-            Some(member) => value = member,
+        if !text.starts_with('{') {
+            return true;
+        }
+        match find(text, &[key]) {
+            Some(value) => text = value,
             None => return false,
         }
     }
