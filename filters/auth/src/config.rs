@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 
-use mcp_core::admission::{Admission, AdmissionConfig};
-use mcp_core::config::{self, ConfigError, Period, Secret, Section};
+use mcp_core::admission::AdmissionConfig;
+use mcp_core::config::{ConfigError, Period, Secret, Section};
 use mcp_core::edit::HeaderName;
 use mcp_core::hash::HashKey;
 use mcp_core::owned;
-use mcp_core::pipeline::{Capabilities, Pipeline, Plan};
+use mcp_core::pipeline::{self, Capabilities, Pipeline, Plan};
 use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
@@ -58,13 +58,13 @@ const TOKEN_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 /// # Errors
 /// The first key that is wrong, or that the host cannot serve.
 pub fn plan(text: &[u8], capabilities: &Capabilities) -> Result<Plan<AuthFilter>, ConfigError> {
-    let config: ModuleConfig = config::parse(text)?;
-    let admission =
-        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, mut notices) = config.auth.0.build(capabilities)?;
-    let (telemetry, notice) = config.telemetry.0.on(capabilities);
-    notices.extend(notice);
-    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
+    pipeline::plan(text, |config: ModuleConfig, _| {
+        let admission = config.admission.0.build()?;
+        let (filter, mut notices) = config.auth.0.build(capabilities)?;
+        let (telemetry, notice) = config.telemetry.0.on(capabilities);
+        notices.extend(notice);
+        Ok((Pipeline::new(admission, filter).telling(telemetry), notices))
+    })
 }
 
 impl AuthConfig {

@@ -8,6 +8,12 @@ pub const MAX_BODY: u64 = 1024 * 1024;
 /// How long a request's body may take to arrive (default of `admission.body_timeout`).
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of the name of an entry of `servers`.
+pub const MAX_SERVER_NAME: usize = 64;
+
+/// Entries of `servers`.
+pub const MAX_SERVERS: usize = 64;
+
 /// Header fields of one request. APISIX lists a hundred and hides the rest, so a request at this
 /// count may carry headers nobody could see, and is refused.
 pub const MAX_HEADERS: usize = 100;

@@ -21,11 +21,13 @@ pub const TENANT: &str = "x-mcp-tenant";
 pub const AGENT: &str = "x-mcp-agent";
 /// The caller's scopes. Owner: auth.
 pub const SCOPES: &str = "x-mcp-scopes";
+/// Which entry of `servers` the request belongs to. Owner: the list.
+pub const SERVER: &str = "x-mcp-server";
 /// What separately loaded modules vouch for to each other. Owner: the chain.
 pub const HANDOFF: &str = "x-mcp-handoff";
 
-const OWNED: [&str; 10] =
-    [ERA, METHOD, NAME, SESSION, AFFINITY, PRINCIPAL, TENANT, AGENT, SCOPES, HANDOFF];
+const OWNED: [&str; 11] =
+    [ERA, METHOD, NAME, SESSION, AFFINITY, PRINCIPAL, TENANT, AGENT, SCOPES, SERVER, HANDOFF];
 
 /// Fields that decide something and may occur once. A second one means that we and the upstream
 /// may read different requests.

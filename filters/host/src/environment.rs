@@ -97,6 +97,11 @@ impl Environment for HostEnvironment<'_> {
         core::str::from_utf8(&address).ok()?.parse().ok()
     }
 
+    fn routed_host(&mut self) -> Option<Vec<u8>> {
+        // nginx's name; Envoy has the host of an absolute target in `:authority`.
+        abi::property("host").ok().flatten().filter(|host| !host.is_empty())
+    }
+
     fn upstream_address(&mut self) -> Option<String> {
         let address = abi::property("upstream\0address").ok().flatten()?;
         String::from_utf8(address).ok().filter(|address| !address.is_empty())

@@ -2,7 +2,7 @@
 //! pauses a request.
 
 use mcp_core::head::Head;
-use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, Step, Topic};
+use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, ServerTicket, Step, Topic};
 use mcp_core::refusal::Reason;
 use mcp_core::telemetry::Log;
 use proxy_wasm::types::Action;
@@ -18,7 +18,7 @@ use crate::shell::Running;
 pub(crate) struct Request<F: Filter> {
     context: u32,
     exchange: Option<Exchange<F>>,
-    waiting: Waiting<F::Ticket>,
+    waiting: Waiting<ServerTicket<F::Ticket>>,
     /// Bytes of the body so far.
     received: usize,
     /// Whether that was all of it.
@@ -148,14 +148,14 @@ impl<F: Filter> Request<F> {
             // Given up by the watchdog: the answer is on its way.
             return Action::Pause;
         }
-        let too_large = u64::try_from(self.received)
-            .is_ok_and(|size| size > running.pipeline.admission().max_body);
-        if !too_large && !self.complete {
-            return Action::Pause;
-        }
         let Some(exchange) = self.exchange.as_mut() else {
             return running.refuse(Reason::Unavailable);
         };
+        let too_large = u64::try_from(self.received)
+            .is_ok_and(|size| size > running.pipeline.admission(exchange).max_body);
+        if !too_large && !self.complete {
+            return Action::Pause;
+        }
         let step = if too_large {
             running.pipeline.abandon(exchange, Reason::BodyTooLarge)
         } else if let Ok(body) = abi::request_body(self.received) {
@@ -169,14 +169,14 @@ impl<F: Filter> Request<F> {
         self.carry_out(running, step)
     }
 
-    fn carry_out(&mut self, running: &Running<F>, step: Step<F::Ticket>) -> Action {
+    fn carry_out(&mut self, running: &Running<F>, step: Step<ServerTicket<F::Ticket>>) -> Action {
         if apply(Map::Request, &step.edits).is_err() {
             // An owned header that cannot be removed would be believed upstream.
             return running.refuse(Reason::Unavailable);
         }
         let details = step.report.as_ref().map_or("mcp", |_| "mcp_refused");
         if let Some((report, exchange)) = step.report.zip(self.exchange.as_ref()) {
-            let settings = running.pipeline.telemetry();
+            let settings = running.pipeline.telemetry(exchange);
             running.telemetry.record(report, settings, |report| match settings.log {
                 Log::Refusals => report.line(),
                 Log::Exchanges => exchange.decision_line(report),
@@ -202,10 +202,11 @@ impl<F: Filter> Request<F> {
     }
 
     fn await_body(&mut self, running: &Running<F>) -> Action {
+        let Some(exchange) = &self.exchange else { return running.refuse(Reason::Unavailable) };
         self.waiting = Waiting::Body;
         match running.probe.hold {
             Hold::Pause => {
-                let patience = running.pipeline.admission().body_timeout.as_millis();
+                let patience = running.pipeline.admission(exchange).body_timeout.as_millis();
                 let ticks = patience.div_ceil(u128::from(TICK_PERIOD));
                 running.watchdog.hold(self.context, u64::try_from(ticks).unwrap_or(u64::MAX));
                 // All of it may have come while a call was awaited.
@@ -228,7 +229,7 @@ impl<F: Filter> Request<F> {
         running.refuse(Reason::Unavailable)
     }
 
-    fn call(&mut self, running: &Running<F>, fetch: Fetch<F::Ticket>) -> Action {
+    fn call(&mut self, running: &Running<F>, fetch: Fetch<ServerTicket<F::Ticket>>) -> Action {
         let Fetch { call, ticket, .. } = fetch;
         match calls::dispatch(&call) {
             Some(token) => {

@@ -82,7 +82,7 @@ pub(crate) fn finish<F: Filter>(running: &Running<F>, exchange: &mut Exchange<F>
 fn tell<F: Filter>(running: &Running<F>, exchange: &mut Exchange<F>) {
     if let Some(account) = exchange.take_account() {
         let line = || exchange.account_line(&account);
-        running.telemetry.close(&account, running.pipeline.telemetry(), line);
+        running.telemetry.close(&account, running.pipeline.telemetry(exchange), line);
     }
 }
 

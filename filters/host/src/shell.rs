@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
-use mcp_core::pipeline::{Capabilities, Fetch, Filter, HttpAnswer, Pipeline, Plan, Report, Topic};
+use mcp_core::pipeline::{
+    Capabilities, Fetch, Filter, HttpAnswer, Plan, Report, ServerTicket, Servers, Topic,
+};
 use mcp_core::refusal::Reason;
+use mcp_core::telemetry::Telemetry as Settings;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
@@ -44,24 +47,27 @@ pub fn start<M: Module>() {
     });
 }
 
+/// What tells a module which of its calls was answered.
+type Ticket<M> = ServerTicket<<<M as Module>::Filter as Filter>::Ticket>;
+
 /// One configured instance of the module.
 struct Root<M: Module> {
     context: u32,
     running: Option<Rc<Running<M::Filter>>>,
     /// The plugin's calls under way, by the host's tokens.
-    calls: BTreeMap<u32, (<M::Filter as Filter>::Ticket, Topic)>,
+    calls: BTreeMap<u32, (Ticket<M>, Topic)>,
     /// When the last regular tick was, in milliseconds.
     last_tick: Option<u64>,
 }
 
 pub(crate) struct Running<F: Filter> {
-    pub(crate) pipeline: Pipeline<F>,
+    pub(crate) pipeline: Servers<F>,
     pub(crate) probe: Probe,
     pub(crate) telemetry: Telemetry,
     pub(crate) watchdog: Watchdog,
     pub(crate) deadlines: Deadlines,
     pub(crate) waiting: WaitingRequests<F>,
-    pub(crate) errands: Errands<F::Ticket>,
+    pub(crate) errands: Errands<ServerTicket<F::Ticket>>,
 }
 
 // === impl Running ===
@@ -75,7 +81,7 @@ impl<F: Filter> Running<F> {
     /// Refuses a request that no pipeline judged.
     pub(crate) fn refuse(&self, reason: Reason) -> Action {
         let report = Report::unread(reason);
-        self.telemetry.record(report, self.pipeline.telemetry(), Report::line);
+        self.telemetry.record(report, Settings::default(), Report::line);
         answer::turn_away(reason)
     }
 

@@ -107,7 +107,7 @@ impl Telemetry {
     fn bounded(&self, report: Report) -> Report {
         let passed = report.outcome == Outcome::Forwarded;
         let tool = report.tool.map(|tool| self.tools.value(&tool, passed));
-        Report { tool, detail: None, ..report }
+        Report { tool, detail: None, server: None, ..report }
     }
 }
 

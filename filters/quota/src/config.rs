@@ -2,19 +2,19 @@
 
 use core::num::NonZeroU32;
 
-use mcp_core::admission::{Admission, AdmissionConfig};
-use mcp_core::config::{self, ConfigError, Period, Section};
+use mcp_core::admission::AdmissionConfig;
+use mcp_core::config::{ConfigError, Period, Section};
 use mcp_core::edit::HeaderName;
-use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::pipeline::{self, Capabilities, Pipeline, Plan, Predecessor};
 use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
 use crate::caps::{CapConfig, Caps};
 use crate::denial::Denial;
 use crate::filter::QuotaFilter;
-use crate::limit::{Amount, LimitConfig, Limits, MAX_NAME};
+use crate::limit::{Amount, LimitConfig, Limits, MAX_NAME, Scope};
 use crate::repeats::{LoopBreakerConfig, Repeats};
-use crate::store::{Hasher, Store, Table};
+use crate::site::{Counters, Site};
 use crate::tally::Tally;
 use crate::weights::{Weights, WeightsConfig};
 use crate::who::Sources;
@@ -109,38 +109,42 @@ pub fn plan(
     configuration: &[u8],
     capabilities: &Capabilities,
 ) -> Result<Plan<QuotaFilter>, ConfigError> {
-    let config: ModuleConfig = config::parse(configuration)?;
-    let admission =
-        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, mut notices) = config.quota.0.build(capabilities, Predecessor::None)?;
-    let (telemetry, notice) = config.telemetry.0.on(capabilities);
-    notices.extend(notice);
-    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
+    let counters = Counters::default();
+    pipeline::plan(configuration, |config: ModuleConfig, server| {
+        let admission = config.admission.0.build()?;
+        let site = Site { capabilities, predecessor: Predecessor::None, server };
+        let (filter, mut notices) = config.quota.0.build(&site, &counters)?;
+        let (telemetry, notice) = config.telemetry.0.on(capabilities);
+        notices.extend(notice);
+        Ok((Pipeline::new(admission, filter).telling(telemetry), notices))
+    })
 }
 
 impl QuotaConfig {
-    /// Makes the filter, and says what an operator should know of it.
+    /// Makes the filter, and says what an operator should know of it. `counters` are those of all
+    /// filters of one configuration.
     ///
     /// # Errors
     /// The first key that is wrong, or that the host cannot serve.
     pub fn build(
         self,
-        capabilities: &Capabilities,
-        predecessor: Predecessor,
+        site: &Site<'_>,
+        counters: &Counters,
     ) -> Result<(QuotaFilter, Vec<String>), ConfigError> {
         let mut notices = Vec::new();
-        let filter = self
-            .filter(capabilities, predecessor, &mut notices)
-            .map_err(|error| error.within("quota"))?;
+        let filter =
+            self.filter(site, counters, &mut notices).map_err(|error| error.within("quota"))?;
         Ok((filter, notices))
     }
 
     fn filter(
         self,
-        capabilities: &Capabilities,
-        predecessor: Predecessor,
+        site: &Site<'_>,
+        counters: &Counters,
         notices: &mut Vec<String>,
     ) -> Result<QuotaFilter, ConfigError> {
+        let Site { capabilities, predecessor, .. } = *site;
+        site.check()?;
         let namespace = &self.namespace;
         if namespace.len() > MAX_NAME {
             let problem = format!("must be at most {MAX_NAME} bytes");
@@ -150,10 +154,13 @@ impl QuotaConfig {
             return Err(ConfigError::new("limits", "this host has no clock to count by"));
         }
         let workers = self.workers(capabilities, notices)?;
-        let mut limits = Limits::build(self.limits, namespace, workers)?;
+        let scope = |owner| Scope { namespace, owner, workers };
+        let mut limits =
+            Limits::build(self.limits, |index| scope(site.owner("limits", Some(index))))?;
         let flood_guard = self.flood_guard.map(|Section(guard)| {
             let guard = LimitConfig::flood_guard(FLOOD_GUARD, guard.limit, guard.window);
-            limits.add(guard, namespace, workers).map_err(|error| error.within("flood_guard"))?;
+            let scope = scope(site.owner("flood_guard", None));
+            limits.add(guard, &scope).map_err(|error| error.within("flood_guard"))?;
             Ok(limits.limits.len().saturating_sub(1))
         });
         let flood_guard = flood_guard.transpose()?;
@@ -171,11 +178,7 @@ impl QuotaConfig {
         }
         let subjects =
             u32::try_from(subjects).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        let store: Box<dyn Store> = if capabilities.shared_data {
-            Box::new(Table::shared(subjects))
-        } else {
-            Box::new(Table::own(subjects))
-        };
+        let store = counters.of(subjects, capabilities);
         let mut sources = Sources::of(&limits.keys);
         if self.loop_breaker.is_some() {
             sources.ip = true;
@@ -206,11 +209,11 @@ impl QuotaConfig {
         }
         Ok(QuotaFilter {
             tally: Tally::new(&limits.limits),
-            repeats: Repeats::build(self.loop_breaker, capabilities)?,
+            repeats: Repeats::build(self.loop_breaker, site)?,
             caps: Caps::build(self.result_caps, capabilities)?,
             weights: Weights::build(self.weights)?,
             limits,
-            hasher: Hasher::default(),
+            hasher: counters.hasher(),
             flood_guard,
             store,
             sources,

@@ -3,6 +3,7 @@
 
 use core::convert::Infallible;
 use core::fmt;
+use std::rc::Rc;
 
 use mcp_core::edit::Edit;
 use mcp_core::head::Head;
@@ -33,8 +34,8 @@ pub struct QuotaFilter {
     pub(crate) repeats: Repeats,
     pub(crate) caps: Caps,
     pub(crate) weights: Weights,
-    pub(crate) store: Box<dyn Store>,
-    pub(crate) hasher: Hasher,
+    pub(crate) store: Rc<dyn Store>,
+    pub(crate) hasher: Rc<Hasher>,
     pub(crate) tally: Tally,
     pub(crate) sources: Sources,
     pub(crate) denial: Denial,

@@ -5,7 +5,7 @@
 //! `usage` counts tokens, exactly where a message's sender says so and by `estimator` where nobody
 //! does, and `weights` what they are worth; `counter` is how one counter counts, `store` keeps them
 //! and debits all or none; `repeats` knows calls that come again; `caps` bounds results; `denial`
-//! tells clients, `tally` the operator.
+//! tells clients, `tally` the operator; `site` is where a filter counts, of several servers.
 
 mod bill;
 mod caps;
@@ -21,6 +21,7 @@ mod open;
 mod repeats;
 mod reserve;
 mod settle;
+mod site;
 pub mod store;
 mod tally;
 pub mod usage;
@@ -29,3 +30,4 @@ mod who;
 
 pub use config::{QuotaConfig, plan};
 pub use filter::QuotaFilter;
+pub use site::{Counters, Site};

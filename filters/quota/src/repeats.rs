@@ -3,12 +3,13 @@
 
 use mcp_core::config::{ConfigError, Period, Section};
 use mcp_core::message::Message;
-use mcp_core::pipeline::{Call, Capabilities, Environment};
+use mcp_core::pipeline::{Call, Environment};
 use mcp_core::refusal::{RETRY_AFTER, Reason, Refusal, Shape};
 use mcp_core::version::Era;
 use serde::Deserialize;
 
 use crate::limit::Who;
+use crate::site::Site;
 use crate::store::{Hasher, Subject, Tickets};
 
 /// `loop_breaker`: how often the same call may be made.
@@ -24,6 +25,8 @@ pub(crate) struct LoopBreakerConfig {
 pub(crate) struct Repeats {
     breaker: Option<LoopBreaker>,
     tickets: Tickets,
+    /// What another server is asked is another call.
+    server: String,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,7 @@ struct LoopBreaker {
 /// basic/patterns/mrtr).
 #[derive(Debug)]
 pub(crate) struct Retries {
+    server: String,
     principal: Vec<u8>,
     method: String,
     name: String,
@@ -58,7 +62,7 @@ const ASKS_FOR_INPUT: [&str; 3] = ["tools/call", "prompts/get", "resources/read"
 impl Repeats {
     pub(crate) fn build(
         breaker: Option<Section<LoopBreakerConfig>>,
-        capabilities: &Capabilities,
+        site: &Site<'_>,
     ) -> Result<Self, ConfigError> {
         let breaker = breaker.map(|Section(LoopBreakerConfig { calls, window })| {
             if !(2..=1_000_000).contains(&calls) {
@@ -74,9 +78,12 @@ impl Repeats {
             }
             Ok(LoopBreaker { calls, window })
         });
-        let tickets =
-            if capabilities.shared_data { Tickets::shared(CELLS) } else { Tickets::own(CELLS) };
-        Ok(Self { breaker: breaker.transpose()?, tickets })
+        let tickets = if site.capabilities.shared_data {
+            Tickets::shared(CELLS)
+        } else {
+            Tickets::own(CELLS)
+        };
+        Ok(Self { breaker: breaker.transpose()?, tickets, server: site.name().to_owned() })
     }
 
     /// Whether calls are compared with those before.
@@ -103,7 +110,8 @@ impl Repeats {
         let arguments = canonical(message);
         let mut caller = who.caller.principal.clone().unwrap_or_default();
         caller.extend(who.ip.iter().flat_map(|ip| ip.to_string().into_bytes()));
-        let parts: [&[u8]; 4] = [b"loop", &caller, tool.as_bytes(), arguments.as_bytes()];
+        let server = self.server.as_bytes();
+        let parts: [&[u8]; 5] = [b"loop", server, &caller, tool.as_bytes(), arguments.as_bytes()];
         let subject = hasher.subject(parts.into_iter(), environment);
         if self.tickets.seen(subject, window, now, environment) <= calls {
             return Ok(());
@@ -135,6 +143,7 @@ impl Repeats {
             return (None, false);
         }
         let retries = Retries {
+            server: self.server.clone(),
             principal: who.caller.principal.clone().unwrap_or_default(),
             method: method.to_owned(),
             name: call.name.unwrap_or_default().to_owned(),
@@ -164,10 +173,10 @@ impl Repeats {
 
 impl Retries {
     fn subject(&self, state: &str, hasher: &Hasher, environment: &mut dyn Environment) -> Subject {
-        let Self { principal, method, name } = self;
-        let parts: [&[u8]; 5] =
-            [b"retry", principal, method.as_bytes(), name.as_bytes(), state.as_bytes()];
-        hasher.subject(parts.into_iter(), environment)
+        let Self { server, principal, method, name } = self;
+        let texts = [server, method, name, state].map(str::as_bytes);
+        let parts = [b"retry".as_slice(), principal].into_iter().chain(texts);
+        hasher.subject(parts, environment)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 
-use mcp_core::admission::{Admission, AdmissionConfig};
-use mcp_core::config::{self, ConfigError, Period, Secret, Section};
+use mcp_core::admission::AdmissionConfig;
+use mcp_core::config::{ConfigError, Period, Secret, Section};
 use mcp_core::hash::HashKey;
 use mcp_core::limits;
 use mcp_core::owned;
-use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::pipeline::{self, Capabilities, Pipeline, Plan, Predecessor};
 use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
@@ -56,13 +56,13 @@ pub fn plan(
     configuration: &[u8],
     capabilities: &Capabilities,
 ) -> Result<Plan<SessionFilter>, ConfigError> {
-    let config: ModuleConfig = config::parse(configuration)?;
-    let admission =
-        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, mut notices) = config.session.0.build(capabilities, Predecessor::None)?;
-    let (telemetry, notice) = config.telemetry.0.on(capabilities);
-    notices.extend(notice);
-    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
+    pipeline::plan(configuration, |config: ModuleConfig, _| {
+        let admission = config.admission.0.build()?;
+        let (filter, mut notices) = config.session.0.build(capabilities, Predecessor::None)?;
+        let (telemetry, notice) = config.telemetry.0.on(capabilities);
+        notices.extend(notice);
+        Ok((Pipeline::new(admission, filter).telling(telemetry), notices))
+    })
 }
 
 impl SessionConfig {

@@ -1,8 +1,8 @@
 //! The `sse` section, and the plan made of it.
 
-use mcp_core::admission::{Admission, AdmissionConfig};
-use mcp_core::config::{self, ConfigError, Section};
-use mcp_core::pipeline::{Capabilities, Pipeline, Plan, Predecessor};
+use mcp_core::admission::AdmissionConfig;
+use mcp_core::config::{ConfigError, Section};
+use mcp_core::pipeline::{self, Capabilities, Pipeline, Plan, Predecessor};
 use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
@@ -51,13 +51,13 @@ pub fn plan(
     configuration: &[u8],
     capabilities: &Capabilities,
 ) -> Result<Plan<SseFilter>, ConfigError> {
-    let config: ModuleConfig = config::parse(configuration)?;
-    let admission =
-        Admission::try_from(config.admission.0).map_err(|error| error.within("admission"))?;
-    let (filter, mut notices) = config.sse.0.build(capabilities, Predecessor::None)?;
-    let (telemetry, notice) = config.telemetry.0.on(capabilities);
-    notices.extend(notice);
-    Ok(Plan { pipeline: Pipeline::new(admission, filter).telling(telemetry), notices })
+    pipeline::plan(configuration, |config: ModuleConfig, _| {
+        let admission = config.admission.0.build()?;
+        let (filter, mut notices) = config.sse.0.build(capabilities, Predecessor::None)?;
+        let (telemetry, notice) = config.telemetry.0.on(capabilities);
+        notices.extend(notice);
+        Ok((Pipeline::new(admission, filter).telling(telemetry), notices))
+    })
 }
 
 impl SseConfig {

@@ -7,7 +7,7 @@ use mcp_core::certificate::PeerCertificate;
 use mcp_core::edit::Edit;
 use mcp_core::head::Head;
 use mcp_core::pipeline::{
-    Capabilities, Environment, HttpAnswer, Next, Outcome, Pipeline, Report, Step,
+    Capabilities, Environment, HttpAnswer, Next, Outcome, Report, ServerTicket, Servers, Step,
 };
 use mcp_core::refusal::Reason;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ fn configured(members: &Value) -> Value {
     section
 }
 
-fn pipeline(members: &Value) -> Pipeline<AuthFilter> {
+fn pipeline(members: &Value) -> Servers<AuthFilter> {
     let text = json!({ "auth": configured(members) }).to_string();
     crate::plan(text.as_bytes(), &CAPABILITIES).expect("valid").pipeline
 }
@@ -107,7 +107,7 @@ fn call(tool: &str) -> String {
 /// What came of one request.
 struct Outcomes {
     head: Vec<Edit>,
-    last: Step<Ticket>,
+    last: Step<ServerTicket<Ticket>>,
     counted: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ impl Outcomes {
 
 fn ask_in(
     world: &mut World,
-    pipeline: &Pipeline<AuthFilter>,
+    pipeline: &Servers<AuthFilter>,
     fields: &[(&str, &str)],
     body: &str,
 ) -> Outcomes {
@@ -167,7 +167,7 @@ fn ask_in(
     Outcomes { head: edits, last: step, counted: core::mem::take(&mut world.counted) }
 }
 
-fn ask(pipeline: &Pipeline<AuthFilter>, fields: &[(&str, &str)], body: &str) -> Outcomes {
+fn ask(pipeline: &Servers<AuthFilter>, fields: &[(&str, &str)], body: &str) -> Outcomes {
     ask_in(&mut World::default(), pipeline, fields, body)
 }
 

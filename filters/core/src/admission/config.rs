@@ -87,6 +87,16 @@ pub(super) struct Cors {
 /// Browsers cap it at two hours or less; more is no use.
 const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 
+impl AdmissionConfig {
+    /// Checks the section.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn build(self) -> Result<Admission, ConfigError> {
+        Admission::try_from(self).map_err(|error| error.within("admission"))
+    }
+}
+
 impl TryFrom<AdmissionConfig> for Admission {
     type Error = ConfigError;
 

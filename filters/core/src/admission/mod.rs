@@ -3,6 +3,7 @@
 
 mod config;
 mod cors;
+mod cover;
 mod origin;
 mod path;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 pub use config::{Admission, AdmissionConfig, Batches, Validation};
 pub(crate) use cors::Reader;
+pub(crate) use cover::{Target, authority, names_host};
 
 use crate::agreement;
 use crate::edit::{Edit, HeaderValue};
@@ -46,8 +48,13 @@ pub enum Verb {
 /// The edits that remove every inbound copy of a header that a filter owns, those included that
 /// filters own by their configuration (`is_owned`).
 pub(crate) fn strip(head: &Head<'_>, is_owned: impl Fn(&[u8]) -> bool) -> Vec<Edit> {
+    remove(head, |name| owned::is_forged(name) || is_owned(name))
+}
+
+/// The edits that remove every inbound field whose name is `unwanted`.
+pub(crate) fn remove(head: &Head<'_>, unwanted: impl Fn(&[u8]) -> bool) -> Vec<Edit> {
     let mut removed: Vec<Edit> = Vec::new();
-    for name in head.names().filter(|name| owned::is_forged(name) || is_owned(name)) {
+    for name in head.names().filter(|name| unwanted(name)) {
         let edit = Edit::Remove(name.to_vec());
         if !removed.contains(&edit) {
             removed.push(edit);
@@ -98,12 +105,7 @@ impl Admission {
     }
 
     fn check_host(&self, head: &Head<'_>) -> Result<(), Refusal> {
-        let authority = head.first(":authority").or_else(|| head.first("host")).unwrap_or_default();
-        if self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(authority)) {
-            Ok(())
-        } else {
-            Err(Refusal::new(Reason::Host))
-        }
+        if self.covers_host(authority(head)) { Ok(()) } else { Err(Refusal::new(Reason::Host)) }
     }
 
     fn check_body_headers(&self, head: &Head<'_>) -> Result<(), Refusal> {

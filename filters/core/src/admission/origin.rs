@@ -40,6 +40,10 @@ impl Host {
         }
     }
 
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn matches(&self, authority: &[u8]) -> bool {
         if authority.eq_ignore_ascii_case(self.0.as_bytes()) {
             return true;

@@ -28,13 +28,18 @@ impl PathRule {
     }
 
     /// Whether the endpoint of `path`, already resolved, is this one.
-    fn covers(&self, path: &[u8]) -> bool {
+    pub(super) fn covers(&self, path: &[u8]) -> bool {
         if path == self.path {
             return true;
         }
         let below =
             if self.path == b"/" { Some(path) } else { path.strip_prefix(self.path.as_slice()) };
         self.subtree && below.is_some_and(|rest| rest.starts_with(b"/"))
+    }
+
+    /// Whether all endpoints of `other` are of this rule as well.
+    pub(super) fn contains(&self, other: &Self) -> bool {
+        self.covers(&other.path) && (self.subtree || !other.subtree)
     }
 }
 
@@ -43,13 +48,17 @@ pub(super) fn is_covered(rules: &[PathRule], target: &[u8]) -> bool {
     if rules.is_empty() {
         return true;
     }
-    let path = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
-    let path = resolve(path);
+    let path = resolve(without_query(target));
     rules.iter().any(|rule| rule.covers(&path))
 }
 
+/// The path of a request target.
+pub(super) fn without_query(target: &[u8]) -> &[u8] {
+    target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
+}
+
 /// The path with escapes, `\`, empty and dot segments, path parameters and a final `/` resolved.
-fn resolve(path: &[u8]) -> Vec<u8> {
+pub(super) fn resolve(path: &[u8]) -> Vec<u8> {
     let decoded = unescape(path);
     let mut segments: Vec<&[u8]> = Vec::new();
     for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {

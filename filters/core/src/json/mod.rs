@@ -21,6 +21,7 @@
 mod error;
 mod keys;
 mod number;
+pub(crate) mod patch;
 mod reader;
 mod skip;
 mod string;

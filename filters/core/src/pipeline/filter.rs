@@ -270,11 +270,11 @@ pub enum Predecessor {
     Auth,
 }
 
-/// A chain ready to run, with what the operator should know of how.
+/// A chain ready to run, or one for each server, with what the operator should know of how.
 #[derive(Debug)]
 pub struct Plan<F> {
-    /// The chain.
-    pub pipeline: super::Pipeline<F>,
+    /// The chain, or chains.
+    pub pipeline: super::Servers<F>,
     /// One log line each, written at start.
     pub notices: Vec<String>,
 }
@@ -335,6 +335,12 @@ pub trait Environment {
 
     /// The client's IP address, as far as the gateway knows it.
     fn client_address(&mut self) -> Option<IpAddr> {
+        None
+    }
+
+    /// The host that the gateway chose the route by, in lower case and without a port, where that can
+    /// be another than `Host` says: nginx goes by the request line if that names one.
+    fn routed_host(&mut self) -> Option<Vec<u8>> {
         None
     }
 

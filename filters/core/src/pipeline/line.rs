@@ -29,6 +29,7 @@ pub(super) fn line(
         }
     };
     tell("event", Some(event.into()));
+    tell("server", report.server.as_deref().map(Value::from));
     tell("era", Some(report.era.as_str().into()));
     tell("mcp.method.name", Some(report.method.into()));
     tell("gen_ai.tool.name", report.tool.as_deref().map(shown));

@@ -20,6 +20,7 @@ mod line;
 mod llm;
 mod observe;
 mod report;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub use filter::{
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
+pub use servers::{Listed, ServerTicket, Servers, plan};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
 use crate::agreement;
@@ -55,6 +57,8 @@ pub struct Pipeline<F> {
 
 /// What the pipeline remembers of one exchange.
 pub struct Exchange<F: Filter> {
+    /// Whose it is, of several servers.
+    server: usize,
     phase: Phase,
     caller: Caller,
     reader: Option<Reader>,
@@ -130,6 +134,24 @@ impl<T> Step<T> {
     }
 }
 
+impl<F: Filter> Exchange<F> {
+    fn new(reader: Option<Reader>) -> Self {
+        Self {
+            server: 0,
+            phase: Phase::Finished,
+            caller: Caller::default(),
+            reader,
+            state: F::State::default(),
+            requests: Vec::new(),
+            observer: None,
+            account: None,
+            trace_id: None,
+            fetches: MAX_FETCHES_PER_EXCHANGE,
+            waits: MAX_WAITS_PER_EXCHANGE,
+        }
+    }
+}
+
 impl<F: Filter> Pipeline<F> {
     /// A chain behind `admission`.
     pub const fn new(admission: Admission, filter: F) -> Self {
@@ -144,11 +166,6 @@ impl<F: Filter> Pipeline<F> {
         self
     }
 
-    /// What is told of its exchanges.
-    pub const fn telemetry(&self) -> Telemetry {
-        self.telemetry
-    }
-
     /// What is let in here.
     pub const fn admission(&self) -> &Admission {
         &self.admission
@@ -161,18 +178,8 @@ impl<F: Filter> Pipeline<F> {
         has_body: bool,
         environment: &mut dyn Environment,
     ) -> (Exchange<F>, Step<F::Ticket>) {
-        let mut exchange = Exchange {
-            phase: Phase::Finished,
-            caller: Caller::default(),
-            reader: self.admission.reader(head),
-            state: F::State::default(),
-            requests: Vec::new(),
-            observer: None,
-            account: None,
-            trace_id: self.trace_id(head),
-            fetches: MAX_FETCHES_PER_EXCHANGE,
-            waits: MAX_WAITS_PER_EXCHANGE,
-        };
+        let mut exchange = Exchange::new(self.admission.reader(head));
+        exchange.trace_id = self.trace_id(head);
         let edits = admission::strip(head, |name| self.filter.owns(name));
         if let Some(reply) = self.filter.document(head) {
             return (exchange, Step { edits, next: Next::Reply(reply), report: None });

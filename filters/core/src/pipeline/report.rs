@@ -18,6 +18,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// Which rule or which check it was: for the log alone, since it is no part of a counter.
     pub detail: Option<String>,
+    /// Which entry of `servers` it was for, if there is such a list: for the log alone as well.
+    pub server: Option<String>,
 }
 
 /// What became of a request.
@@ -50,7 +52,7 @@ impl Report {
     #[must_use]
     pub const fn unread(reason: Reason) -> Self {
         let (era, outcome) = (Era::Legacy, Outcome::Refused(reason));
-        Self { era, method: "none", tool: None, outcome, detail: None }
+        Self { era, method: "none", tool: None, outcome, detail: None, server: None }
     }
 
     /// The line in the log where only refusals have one, which says nothing of the caller.
@@ -67,6 +69,7 @@ impl Report {
             tool,
             outcome,
             detail: refusal.and_then(Refusal::detail).map(str::to_owned),
+            server: None,
         }
     }
 }

@@ -374,6 +374,7 @@ fn a_call_goes_through_the_stages_in_order_with_the_edits_of_each() {
             tool: Some("get_weather".to_owned()),
             outcome: Outcome::Forwarded,
             detail: None,
+            server: None,
         })
     );
     assert_eq!(pipeline.answer(&mut exchange), [edit("responded")]);
@@ -440,6 +441,7 @@ fn what_is_not_admitted_reaches_no_filter() {
             tool: None,
             outcome: Outcome::Refused(Reason::MethodNotAllowed),
             detail: None,
+            server: None,
         })
     );
     // The host's own answer passes through the response stage as well.

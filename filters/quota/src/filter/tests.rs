@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use mcp_core::edit::Edit;
 use mcp_core::head::Head;
-use mcp_core::pipeline::{Capabilities, Ending, Environment, Exchange, Next, Pipeline, Response};
+use mcp_core::pipeline::{Capabilities, Ending, Environment, Exchange, Next, Response, Servers};
 use mcp_core::refusal::Reply;
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ impl Response for Answer<'_> {
 
 /// The filter in a world of its own.
 struct Gateway {
-    pipeline: Pipeline<QuotaFilter>,
+    pipeline: Servers<QuotaFilter>,
     world: World,
     /// Whether clients take compressed answers.
     compressed: bool,

@@ -75,6 +75,17 @@ enum AlgorithmName {
     TokenBucket,
 }
 
+/// Among which counters those of a limit are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) namespace: &'a str,
+    /// The server whose limit it is; that of all if it is nobody's.
+    pub(crate) owner: Option<&'a str>,
+    /// How many counters of the same kind there are, none of which knows the others: each gets its
+    /// share.
+    pub(crate) workers: u64,
+}
+
 /// All limits, and the keys they have, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
@@ -122,12 +133,10 @@ impl LimitConfig {
 }
 
 impl Limits {
-    /// Checks the list. `workers` is how many counters of the same kind there are, none of which
-    /// knows the others: each gets its share.
-    pub(crate) fn build(
+    /// Checks the list; `scope` is that of the entry at an index.
+    pub(crate) fn build<'a>(
         entries: Vec<Section<LimitConfig>>,
-        namespace: &str,
-        workers: u64,
+        scope: impl Fn(usize) -> Scope<'a>,
     ) -> Result<Self, ConfigError> {
         if entries.len() > MAX_LIMITS {
             return Err(ConfigError::new("limits", format!("has more than {MAX_LIMITS} limits")));
@@ -139,19 +148,15 @@ impl Limits {
             if !names.insert(entry.name.clone()) {
                 return Err(within(ConfigError::new("name", "is another limit's")));
             }
-            built.add(entry, namespace, workers).map_err(within)?;
+            built.add(entry, &scope(index)).map_err(within)?;
         }
         built.check_parents()?;
         Ok(built)
     }
 
     /// Adds one that is not written in the list.
-    pub(crate) fn add(
-        &mut self,
-        entry: LimitConfig,
-        namespace: &str,
-        workers: u64,
-    ) -> Result<(), ConfigError> {
+    pub(crate) fn add(&mut self, entry: LimitConfig, scope: &Scope<'_>) -> Result<(), ConfigError> {
+        let Scope { namespace, owner, workers } = *scope;
         let unit = entry.unit.unwrap_or(Unit::Requests);
         check(&entry, unit)?;
         let share = |amount: u64| share(amount, workers);
@@ -167,7 +172,8 @@ impl Limits {
             }
         };
         let key = Key::new(entry.key);
-        let counter = counter(&[namespace, &entry.name, key.as_str(), unit.as_str()], algorithm);
+        let texts = [namespace, &entry.name, key.as_str(), unit.as_str()];
+        let counter = counter(&texts, owner, algorithm);
         if self.limits.iter().any(|other| other.counter == counter) {
             return Err(ConfigError::new("name", "hashes as another limit's does: choose another"));
         }
@@ -288,9 +294,12 @@ pub(super) fn share(amount: u64, workers: u64) -> u64 {
 }
 
 /// What makes a counter another one: whatever its state could not be read by.
-fn counter(texts: &[&str], algorithm: Algorithm) -> CounterId {
+fn counter(texts: &[&str], owner: Option<&str>, algorithm: Algorithm) -> CounterId {
     let mut hasher = SipHasher24::new();
     texts.hash(&mut hasher);
+    if let Some(owner) = owner {
+        owner.hash(&mut hasher);
+    }
     let (kind, window) = match algorithm {
         Algorithm::FixedWindow { window } => (0_u8, window),
         Algorithm::SlidingWindow { window } => (1, window),

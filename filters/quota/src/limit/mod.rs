@@ -3,7 +3,7 @@
 mod config;
 mod key;
 
-pub(crate) use config::{Amount, LimitConfig, Limits, MAX_NAME};
+pub(crate) use config::{Amount, LimitConfig, Limits, MAX_NAME, Scope};
 use config::{MAX_AMOUNT, share};
 pub(crate) use key::{Key, Who};
 

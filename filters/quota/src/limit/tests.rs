@@ -12,9 +12,13 @@ struct Example {
     limits: Vec<Section<LimitConfig>>,
 }
 
+const fn scope(workers: u64) -> Scope<'static> {
+    Scope { namespace: "", owner: None, workers }
+}
+
 fn build(limits: Value) -> Result<Limits, ConfigError> {
     let text = json!({"limits": limits}).to_string();
-    Limits::build(mcp_core::config::parse::<Example>(text.as_bytes())?.limits, "", 1)
+    Limits::build(mcp_core::config::parse::<Example>(text.as_bytes())?.limits, |_| scope(1))
 }
 
 fn limit(more: Value) -> Value {
@@ -173,7 +177,7 @@ fn a_counter_outlives_other_changes_and_no_change_of_what_it_counts() {
 fn each_worker_has_its_share_of_what_credentials_say_and_nobody_has_more_than_there_can_be() {
     let text = json!({"limits": [limit(json!({}))]}).to_string();
     let entries = mcp_core::config::parse::<Example>(text.as_bytes()).expect("valid").limits;
-    let limits = Limits::build(entries, "", 4).expect("valid").limits;
+    let limits = Limits::build(entries, |_| scope(4)).expect("valid").limits;
     for (said, amount) in [(0, 0), (10, 3), (u64::MAX, MAX_AMOUNT / 4)] {
         let caller = Caller { limits: vec![("a".to_owned(), said)], ..Caller::default() };
         assert_eq!(limits[0].amount_for(&caller), amount, "{said}");

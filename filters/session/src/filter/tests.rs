@@ -7,7 +7,7 @@ use mcp_core::edit::Edit;
 use mcp_core::hash::{HashKey, Subject};
 use mcp_core::head::Head;
 use mcp_core::limits::{MAX_PRINCIPAL, MAX_SESSION_ID};
-use mcp_core::pipeline::{Capabilities, Environment, Exchange, Next, Pipeline, Response};
+use mcp_core::pipeline::{Capabilities, Environment, Exchange, Next, Response, Servers};
 
 use super::SessionFilter;
 use crate::config::plan;
@@ -94,7 +94,7 @@ fn bound_with(more: &str) -> Gateway {
 }
 
 struct Gateway {
-    pipeline: Pipeline<SessionFilter>,
+    pipeline: Servers<SessionFilter>,
     world: World,
 }
 

@@ -14,7 +14,7 @@ fn showing(digest: Option<[u8; 32]>) -> World {
 }
 
 /// What came of a call with this `Authorization`, and whether it went upstream.
-fn told(world: &mut World, pipeline: &Pipeline<AuthFilter>, bearer: &str) -> Option<String> {
+fn told(world: &mut World, pipeline: &Servers<AuthFilter>, bearer: &str) -> Option<String> {
     let fields = [("authorization", bearer)];
     let fields = if bearer.is_empty() { &[][..] } else { &fields[..] };
     let asked = ask_in(world, pipeline, fields, &call("read"));
@@ -68,7 +68,7 @@ fn a_certificate_is_a_principal_only_without_other_credentials() {
 }
 
 /// The issuer with keys, and another that is asked.
-fn asking(keys: bool) -> Pipeline<AuthFilter> {
+fn asking(keys: bool) -> Servers<AuthFilter> {
     let key: Value =
         serde_json::from_str(&RfcKey::ed25519().jwk_with(r#""kid":"ed""#)).expect("a key");
     let introspection = json!({
