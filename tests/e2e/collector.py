@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -72,12 +72,18 @@ class Collector:
         with self._arrived:
             return list(self._spans)
 
-    def await_spans(self, count: int, since: int = 0, seconds: float = 15.0) -> list[Span]:
-        """All spans after the first `since`, once there are so many of them."""
+    def await_spans(
+        self, count: int, since: int = 0, wanted: Callable[[Span], bool] = lambda _: True, seconds: float = 15.0
+    ) -> list[Span]:
+        """Those that are wanted of the spans after the first `since`, once there are so many."""
+
+        def found() -> list[Span]:
+            return [span for span in self._spans[since:] if wanted(span)]
+
         with self._arrived:
-            if not self._arrived.wait_for(lambda: len(self._spans) - since >= count, seconds):
-                raise TimeoutError(f"no {count} spans in {seconds:g} s: {self._spans[since:]}")
-            return self._spans[since:]
+            if not self._arrived.wait_for(lambda: len(found()) >= count, seconds):
+                raise TimeoutError(f"{count} spans are not there after {seconds:g} s: {self._spans[since:]}")
+            return found()
 
     async def _export(self, request: Request) -> Response:
         body = await request.body()

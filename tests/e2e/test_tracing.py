@@ -9,19 +9,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import pytest
+from mcp.client.client import Client
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+from opentelemetry import trace as telemetry
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from e2e.collector import Collector, Span
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 from e2e.identity import AUDIENCE, ISSUER, Issuer
-from e2e.messages import call, call_headers, legacy_call, modern, modern_headers
+from e2e.messages import call, call_headers, modern, modern_headers
 from e2e.process import free_port
 from e2e.raw import HOST, MEDIA, Connection, TextHeader, post, request_head
 from e2e.servers import McpServer, dual_era
-from e2e.upstream import Request, ScriptedUpstream
+from e2e.upstream import ScriptedUpstream
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
 SSE_YAML = REPOSITORY / "envoy" / "sse.yaml"
@@ -55,9 +64,12 @@ def traced(config: EnvoyConfig) -> None:
     export_at_once(config)
 
 
+def bearer() -> TextHeader:
+    return CALLERS.bearer("ann", org={"id": "acme"}, scope="mcp:read")
+
+
 def ask(envoy: Envoy, message: Any, headers: list[TextHeader]) -> Any:
-    bearer = CALLERS.bearer("ann", org={"id": "acme"}, scope="mcp:read")
-    answered = post(envoy.port, message, [*headers, bearer])
+    answered = post(envoy.port, message, [*headers, bearer()])
     assert answered.status == 200, answered.body
     return answered.json()
 
@@ -160,8 +172,40 @@ def test_a_message_keeps_its_own_trace(both: Envoy, collector: Collector) -> Non
     assert (spans.server.trace, tool_says(answer)["traceparent"]) == (AGENT, TRACE)
 
 
-def test_the_python_sdk_at_both_ends_makes_one_trace(both: Envoy, collector: Collector) -> None:
-    pass
+@pytest.fixture
+def agent(collector: Collector) -> Iterator[None]:
+    """What clients of this process do is traced."""
+    provider = TracerProvider(resource=Resource.create({"service.name": "agent"}))
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(collector.endpoint)))
+    telemetry.set_tracer_provider(provider)
+    yield
+    provider.shutdown()
+
+
+def test_the_python_sdk_has_one_trace_at_both_ends(default: Envoy, collector: Collector, agent: None) -> None:
+    """It writes its context into `_meta` alone, so Envoy's spans are a trace of their own."""
+
+    async def add() -> None:
+        async with (
+            create_mcp_http_client(headers=dict([bearer()])) as http,
+            Client(streamable_http_client(default.url, http_client=http), mode="2026-07-28") as client,
+        ):
+            await client.call_tool("add", {"a": 1, "b": 2})
+
+    known = len(collector.spans())
+    anyio.run(add)
+
+    def only(service: str, name: str) -> Span:
+        def is_it(span: Span) -> bool:
+            return (span.service, span.name) == (service, name)
+
+        [span] = collector.await_spans(1, since=known, wanted=is_it)
+        return span
+
+    sent, served = only("agent", "MCP send tools/call add"), only("traced", "tools/call add")
+    passed = only("mcp-gateway", "tools/call")
+    assert (served.trace, served.parent) == (sent.trace, sent.id)
+    assert passed.trace != sent.trace
 
 
 def test_spans_say_who_called_what(default: Envoy, collector: Collector) -> None:
@@ -192,5 +236,111 @@ def test_a_trace_that_its_client_does_not_keep_is_not_exported(default: Envoy, c
     answer = ask(default, call(SEEN), [*call_headers(SEEN), header(OTHER, flags="00")])
     assert tool_says(answer)["traceparent"].startswith(f"00-{OTHER}-")
     assert tool_says(answer)["traceparent"].endswith("-00")
-    trace_of_next = trace
-    assert collector.spans()[known:] == []
+    # The next one's spans come alone.
+    _, spans = trace(collector, default, call(SEEN), [*call_headers(SEEN), header()])
+    services = [span.service for span in collector.spans()[known:] if span.trace == OTHER]
+    assert services == [], services
+
+
+def drop(config: EnvoyConfig) -> None:
+    """Envoy keeps no traces."""
+    trust_callers(config)
+    config.connection_manager()["tracing"]["random_sampling"] = {"value": 0}
+
+
+def withhold(config: EnvoyConfig) -> None:
+    """Envoy tells no server of its spans."""
+    traced(config)
+    config.connection_manager()["tracing"]["no_context_propagation"] = True
+
+
+def test_envoys_own_context_goes_upstream_even_where_it_keeps_no_traces() -> None:
+    with ScriptedUpstream() as upstream, Envoy(GATEWAY_YAML, upstreams={"mcp_servers": [upstream.port]}, edit=drop) as envoy:
+        post(envoy.port, with_trace(call("add")), [*call_headers("add"), bearer()])
+        [request] = upstream.requests()
+        seen = (request.header("traceparent") or b"").decode()
+        assert seen.endswith("-00") and AGENT not in seen
+        assert json.loads(request.body)["params"]["_meta"]["traceparent"] == TRACE
+
+
+def test_where_envoy_withholds_its_context_that_of_meta_goes_upstream(collector: Collector) -> None:
+    with ScriptedUpstream() as upstream:
+        ports = {"mcp_servers": [upstream.port], "otel_collector": [collector.port]}
+        with Envoy(GATEWAY_YAML, upstreams=ports, edit=withhold) as envoy:
+            known = len(collector.spans())
+            post(envoy.port, with_trace(call("add")), [*call_headers("add"), bearer()])
+            assert upstream.requests()[-1].header("traceparent") == TRACE.encode()
+            assert {span.trace for span in collector.await_spans(2, since=known)}.isdisjoint({AGENT})
+
+
+def test_nobody_misses_a_collector_that_is_not_there() -> None:
+    with ScriptedUpstream() as upstream:
+        ports = {"mcp_servers": [upstream.port], "otel_collector": [free_port()]}
+        with Envoy(GATEWAY_YAML, upstreams=ports, edit=traced) as envoy:
+            for _ in range(20):
+                ask(envoy, modern("tools/list"), modern_headers("tools/list"))
+            envoy.await_stat("cluster.otel_collector.upstream_rq_503", lambda failed: failed >= 20)
+            assert len(upstream.requests()) == 20
+
+
+# --- bodies that change
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="module")
+def writing(upstream: ScriptedUpstream) -> Iterator[Envoy]:
+    settings = {"mcp_sse": {"admission": {"max_body": "1MiB"}, "sse": {"trace_context": "both"}}}
+    with Envoy(SSE_YAML, upstreams={"mcp_servers": [upstream.port]}, settings=settings) as envoy:
+        yield envoy
+
+
+PING = b'{"jsonrpc":"2.0", "id":1e0x, "method":"ping", "params":{ "n": 1.0 }}'.replace(b"1e0x", b"12345678901234567890")
+ADDED = f'"_meta":{{"traceparent":"{TRACE}"}},'.encode()
+TRACED_PING = PING.replace(b'"params":{', b'"params":{' + ADDED)
+
+
+def test_a_changed_body_has_its_own_length(writing: Envoy, upstream: ScriptedUpstream) -> None:
+    before = len(upstream.requests())
+    with Connection(writing.port) as connection:
+        for headers in ([header()], [], [header()]):
+            connection.post(PING, headers)
+            assert connection.answer().status == 200
+    first, second, third = upstream.requests()[before:]
+    assert (first.body, second.body, third.body) == (TRACED_PING, PING, TRACED_PING)
+    for request in (first, second, third):
+        assert request.header("content-length") == str(len(request.body)).encode()
+
+
+def test_a_body_may_come_in_pieces(writing: Envoy, upstream: ScriptedUpstream) -> None:
+    length = ("content-length", str(len(PING)))
+    with Connection(writing.port) as connection:
+        connection.send(request_head("POST", [HOST, *MEDIA, length, header()]))
+        connection.send_pieces([PING[:7], PING[7:40], PING[40:]], pause_seconds=0.05)
+        assert connection.answer().status == 200
+    assert upstream.requests()[-1].body == TRACED_PING
+
+
+def test_a_body_may_come_in_chunks(writing: Envoy, upstream: ScriptedUpstream) -> None:
+    chunked = ("transfer-encoding", "chunked")
+    with Connection(writing.port) as connection:
+        connection.send(request_head("POST", [HOST, *MEDIA, chunked, header()]))
+        chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (PING[:11], PING[11:])]
+        connection.send_pieces([*chunks, b"0\r\n\r\n"], pause_seconds=0.05)
+        assert connection.answer().status == 200
+    request = upstream.requests()[-1]
+    assert (request.body, request.header("content-length")) == (TRACED_PING, None)
+
+
+@pytest.mark.parametrize("room", [0, -1])
+def test_a_body_grows_as_far_as_bodies_may(writing: Envoy, upstream: ScriptedUpstream, room: int) -> None:
+    size = (1 << 20) - len(ADDED) - room
+    body = PING.replace(b"1.0", b'"' + b"x" * (size - len(PING) + 1) + b'"')
+    assert len(body) == size
+    assert post(writing.port, body, [header()]).status == 200
+    expected = body.replace(b'"params":{', b'"params":{' + ADDED) if room == 0 else body
+    assert upstream.requests()[-1].body == expected

@@ -111,6 +111,7 @@ impl Context {
         Self::new(parent.as_deref(), state.as_deref(), baggage.as_deref())
     }
 
+    #[inline(never)] // it is large, and wanted twice
     fn new(parent: Option<&str>, state: Option<&str>, baggage: Option<&str>) -> Self {
         let parent = parent.filter(|text| is_parent(text)).and_then(HeaderValue::plain);
         let state = state.filter(|text| parent.is_some() && is_state(text));

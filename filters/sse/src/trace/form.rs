@@ -6,64 +6,84 @@ const MAX_MEMBERS: usize = 32;
 
 /// Whether `text` is a `traceparent` of version 00 (Trace Context §3.2).
 pub(super) fn is_parent(text: &str) -> bool {
-    let is_hex = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    let is_hex = |text: &[u8], length| {
+        text.len() == length && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let is_id = |text: &str, length| is_hex(text, length) && text.bytes().any(|byte| byte != b'0');
-    let parts: Vec<&str> = text.split('-').collect();
-    matches!(parts.as_slice(), ["00", trace, span, flags]
-        if is_id(trace, 32) && is_id(span, 16) && is_hex(flags, 2))
+    let is_id = |text: &[u8], length| is_hex(text, length) && text.iter().any(|byte| *byte != b'0');
+    let mut parts = text.as_bytes().split(|byte| *byte == b'-');
+    let mut next = || parts.next().unwrap_or_default();
+    next() == b"00"
+        && is_id(next(), 32)
+        && is_id(next(), 16)
+        && is_hex(next(), 2)
+        && parts.next().is_none()
 }
 
-/// Whether `text` is a `tracestate` (Trace Context §3.3.1): at least one member, and none that is empty.
+/// Whether `text` is a `tracestate` (Trace Context §3.3.1): at least one member, and none that is
+/// empty.
 pub(super) fn is_state(text: &str) -> bool {
-    let members: Vec<&str> =
-        text.split(',').map(|member| member.trim_matches([' ', '\t'])).collect();
-    members.len() <= MAX_MEMBERS && members.iter().all(|member| is_member(member))
+    let members = || members(text.as_bytes(), b',');
+    members().count() <= MAX_MEMBERS && members().all(is_member)
 }
 
-fn is_member(member: &str) -> bool {
-    let Some((key, value)) = member.split_once('=') else { return false };
+fn is_member(member: &[u8]) -> bool {
+    let Some((key, value)) = halves(member, b'=') else { return false };
     let is_value = (1..=256).contains(&value.len())
-        && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'=');
-    let is_key = match key.split_once('@') {
+        && value.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'=');
+    let is_key = match halves(key, b'@') {
         Some((tenant, system)) => is_name(tenant, 241) && is_name(system, 14),
         None => is_name(key, 256),
     };
     is_key && is_value
 }
 
-fn is_name(name: &str, longest: usize) -> bool {
-    let rest = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');
-    (1..=longest).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-        && name.bytes().all(rest)
+fn is_name(name: &[u8], longest: usize) -> bool {
+    let rest = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');
+    name.len() <= longest
+        && matches!(name, [b'a'..=b'z' | b'0'..=b'9', ..])
+        && name.iter().all(rest)
 }
 
 /// Whether `text` is a `baggage` (Baggage §3.3.1): at least one member, and none that is empty.
 pub(super) fn is_baggage(text: &str) -> bool {
-    text.split(',').all(|member| {
-        let mut parts = member.split(';').map(|part| part.trim_matches([' ', '\t']));
-        let entry = parts.next().and_then(|entry| entry.split_once('='));
-        entry.is_some_and(|(key, value)| is_pair(key, value))
-            && parts.all(|property| match property.split_once('=') {
-                Some((key, value)) => is_pair(key, value),
+    members(text.as_bytes(), b',').all(|member| {
+        let mut parts = members(member, b';');
+        parts.next().and_then(|entry| halves(entry, b'=')).is_some_and(is_pair)
+            && parts.all(|property| match halves(property, b'=') {
+                Some(pair) => is_pair(pair),
                 None => is_token(property),
             })
     })
 }
 
-fn is_pair(key: &str, value: &str) -> bool {
+fn is_pair((key, value): (&[u8], &[u8])) -> bool {
     let is_octet =
-        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
-    let (key, value) = (key.trim_end_matches([' ', '\t']), value.trim_start_matches([' ', '\t']));
-    is_token(key) && value.bytes().all(is_octet)
+        |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    is_token(trimmed(key)) && trimmed(value).iter().all(is_octet)
 }
 
 /// Whether `text` is a token of HTTP.
-fn is_token(text: &str) -> bool {
-    let is_mark = |byte| b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_mark(byte))
+fn is_token(text: &[u8]) -> bool {
+    let is_mark = |byte| b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || is_mark(byte))
+}
+
+/// What stands between the marks, without the space around it.
+fn members(text: &[u8], mark: u8) -> impl Iterator<Item = &[u8]> {
+    text.split(move |byte| *byte == mark).map(trimmed)
+}
+
+/// What stands before the first mark, and what after it.
+fn halves(text: &[u8], mark: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|byte| *byte == mark)?;
+    Some((text.get(..at)?, text.get(at.checked_add(1)?..)?))
+}
+
+fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 #[cfg(test)]
