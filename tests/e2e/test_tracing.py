@@ -150,6 +150,9 @@ def test_a_context_in_meta_alone_is_the_servers_and_not_envoys(default: Envoy, c
     answer, spans = trace(collector, default, with_trace(call(SEEN)), call_headers(SEEN))
     assert (spans.server.trace, spans.server.parent) == (AGENT, AGENT_SPAN)
     assert (spans.received.trace != AGENT, spans.received.parent) == (True, "")
+    # But they say where it was.
+    for span in (spans.received, spans.sent):
+        assert span.attributes["mcp_gateway.client_traceparent"] == TRACE
     assert tool_says(answer)["traceparent"] == f"00-{spans.received.trace}-{spans.sent.id}-01"
 
 
@@ -206,6 +209,7 @@ def test_the_python_sdk_has_one_trace_at_both_ends(default: Envoy, collector: Co
     passed = only("mcp-gateway", "tools/call")
     assert (served.trace, served.parent) == (sent.trace, sent.id)
     assert passed.trace != sent.trace
+    assert passed.attributes["mcp_gateway.client_traceparent"] == f"00-{sent.trace}-{sent.id}-01"
 
 
 def test_spans_say_who_called_what(default: Envoy, collector: Collector) -> None:
