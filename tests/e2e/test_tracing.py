@@ -209,7 +209,7 @@ def test_the_python_sdk_has_one_trace_at_both_ends(default: Envoy, collector: Co
     passed = only("mcp-gateway", "tools/call")
     assert (served.trace, served.parent) == (sent.trace, sent.id)
     assert passed.trace != sent.trace
-    assert passed.attributes["mcp_gateway.client_traceparent"] == f"00-{sent.trace}-{sent.id}-01"
+    assert passed.attributes["mcp_gateway.client_traceparent"].startswith(f"00-{sent.trace}-{sent.id}-")
 
 
 def test_spans_say_who_called_what(default: Envoy, collector: Collector) -> None:

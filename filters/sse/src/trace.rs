@@ -52,11 +52,11 @@ const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-
 
 impl Headers {
     pub(crate) fn of(head: &Head<'_>, direction: TraceContext) -> Self {
-        let has = |name: &str| head.values(name).next().is_some();
-        let writes = direction == TraceContext::Both && !DIGESTS.into_iter().any(has);
+        let writes =
+            direction == TraceContext::Both && !DIGESTS.into_iter().any(|name| has(head, name));
         Self {
-            has_parent: has(TRACE_PARENT),
-            has_baggage: has(BAGGAGE),
+            has_parent: has(head, TRACE_PARENT),
+            has_baggage: has(head, BAGGAGE),
             for_message: if writes { Context::of_head(head) } else { Context::default() },
         }
     }
@@ -102,16 +102,12 @@ impl Context {
     }
 
     fn of_head(head: &Head<'_>) -> Self {
-        let list = |name: &str| {
-            let values: Vec<&[u8]> = head.values(name).collect();
-            String::from_utf8(values.join(&b',')).ok()
-        };
         // Two parents are none: with the comma between them they have no form.
-        let [parent, state, baggage] = [TRACE_PARENT, TRACE_STATE, BAGGAGE].map(list);
+        let parent = list(head, TRACE_PARENT);
+        let (state, baggage) = (list(head, TRACE_STATE), list(head, BAGGAGE));
         Self::new(parent.as_deref(), state.as_deref(), baggage.as_deref())
     }
 
-    #[inline(never)] // it is large, and wanted twice
     fn new(parent: Option<&str>, state: Option<&str>, baggage: Option<&str>) -> Self {
         let parent = parent.filter(|text| is_parent(text)).and_then(HeaderValue::plain);
         let state = state.filter(|text| parent.is_some() && is_state(text));
@@ -122,4 +118,16 @@ impl Context {
             baggage: baggage.and_then(HeaderValue::plain),
         }
     }
+}
+
+#[inline(never)] // the search is large, and wanted often
+fn has(head: &Head<'_>, name: &str) -> bool {
+    head.values(name).next().is_some()
+}
+
+/// The fields of this name as the one list that they are.
+#[inline(never)]
+fn list(head: &Head<'_>, name: &str) -> Option<String> {
+    let values: Vec<&[u8]> = head.values(name).collect();
+    String::from_utf8(values.join(&b',')).ok()
 }

@@ -17,7 +17,6 @@ impl Slot {
     /// `body`, in which the slot was found, with these texts in `_meta`; no key of theirs may be
     /// there already. `None` if it is not that body.
     #[must_use]
-    #[cold]
     pub fn fill(self, body: &[u8], texts: &[(&str, &str)]) -> Option<Vec<u8>> {
         let members = texts.iter().map(|(key, text)| {
             format!("{}:{}", Value::from(*key), Value::from(*text)) // escaped as JSON wants it
