@@ -325,3 +325,7 @@ JSON
 put global_rules/observe <<'JSON'
 { "plugins": { "prometheus": { "prefer_name": false } } }
 JSON
+
+put plugin_metadata/opentelemetry <<'JSON'
+{ "resource": { "service.name": "mcp-gateway" }, "collector": { "address": "127.0.0.1:4318" } }
+JSON

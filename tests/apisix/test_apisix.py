@@ -121,6 +121,16 @@ MISTAKES: dict[str, tuple[str, Change]] = {
     "hash of nothing": ("routing", lambda routing: routing["upstreams"][0].pop("key")),
     "node without priority": ("routing", lambda routing: routing["upstreams"][0]["nodes"][0].pop("priority")),
     "port as text": ("routing", lambda routing: routing["upstreams"][0]["nodes"][0].update(port="3901")),
+    "collector where nobody looks": (
+        "config",
+        lambda config: config["plugin_attr"].update(opentelemetry={"collector": {"address": "127.0.0.1:4318"}}),
+    ),
+    "attributes that clients write": (
+        "routing",
+        lambda routing: routing["global_rules"][0]["plugins"].update(
+            opentelemetry={"additional_attributes": ["http_x_mcp_method"]}
+        ),
+    ),
     "misspelt check": (
         "routing",
         lambda routing: routing["upstreams"][0]["checks"]["active"].update(path="/health"),
@@ -258,7 +268,7 @@ def test_admin_sends_the_routes_of_apisix_yaml_and_no_others() -> None:
     assert admin.objects == expected
     # A route names an upstream that is there already.
     kinds = [path.split("/")[3] for path in admin.objects]
-    assert kinds == sorted(kinds, key=["upstreams", "routes", "global_rules"].index)
+    assert kinds == sorted(kinds, key=["upstreams", "routes", "global_rules", "plugin_metadata"].index)
     assert admin.keys == {KEY}
     assert KEY not in done.stdout + done.stderr
 

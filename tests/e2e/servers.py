@@ -46,10 +46,13 @@ class McpServer(Server):
         return f"http://127.0.0.1:{self.port}/mcp"
 
 
-def dual_era(directory: Path, name: str = "dual-era", port: int = 0) -> McpServer:
-    """Python SDK 2.x, both eras on one endpoint; logs to `directory`."""
+def dual_era(
+    directory: Path, name: str = "dual-era", port: int = 0, collector: str | None = None
+) -> McpServer:
+    """Python SDK 2.x, both eras on one endpoint; logs to `directory`, and sends its spans to the URL `collector`."""
     argv: Argv = [sys.executable, SERVERS / "dual_era.py", "--port", str(port), "--name", name]
-    return McpServer(name, argv, directory / f"{name}.log")
+    env = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector} if collector else None
+    return McpServer(name, argv, directory / f"{name}.log", env=env)
 
 
 def http_and_sse(directory: Path, name: str = "http-and-sse") -> McpServer:

@@ -3,14 +3,14 @@
 Its tools do what the tests need to see through a proxy: progress, questions to the client, a stream that
 breaks and is resumed, a call that is cancelled. Usage: dual_era.py [--port N] [--name TEXT] [--sse]; port 0
 picks one, --sse serves the HTTP+SSE transport of 2024-11-05 instead. It prints `listening on PORT` once it
-accepts connections.
+accepts connections. With `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` in its environment it exports its spans.
 """
 
 from __future__ import annotations
 
 import argparse
 import socket
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 import uvicorn
@@ -19,6 +19,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.resolve import Elicit, Resolve, Sample
 from mcp_types import CreateMessageResult, SamplingMessage, TextContent
 from pydantic import BaseModel
+from spans import export_spans
 
 
 class Passenger(BaseModel):
@@ -56,6 +57,11 @@ def build(name: str) -> MCPServer:
     def request_headers(ctx: Context) -> dict[str, str]:
         """The HTTP headers of this very call, as they reached the server."""
         return dict(ctx.headers or {})
+
+    @server.tool()
+    def request_meta(ctx: Context) -> dict[str, Any]:
+        """The `_meta` of this very call, as it reached the server."""
+        return dict(ctx.request_context.meta or {})
 
     @server.tool()
     async def count(ctx: Context, to: int, pause_ms: int = 0) -> str:
@@ -126,6 +132,7 @@ def main() -> None:
     parser.add_argument("--name", default="dual-era")
     parser.add_argument("--sse", action="store_true")
     options = parser.parse_args()
+    export_spans(options.name)
     listener = socket.create_server(("127.0.0.1", options.port))
     server = build(options.name)
     app = (

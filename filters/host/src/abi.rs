@@ -178,6 +178,11 @@ pub(crate) fn set_response_body(size: usize, data: &[u8]) -> Result<(), Failed> 
     check(unsafe { proxy_set_buffer_bytes(RESPONSE_BODY, 0, size, data.as_ptr(), data.len()) })
 }
 
+/// Puts `data` in the place of the request's body, of which the host said it has `size` bytes.
+pub(crate) fn set_request_body(size: usize, data: &[u8]) -> Result<(), Failed> {
+    check(unsafe { proxy_set_buffer_bytes(REQUEST_BODY, 0, size, data.as_ptr(), data.len()) })
+}
+
 /// Whether the host lets bodies be changed at all; to be asked where there is none.
 pub(crate) fn can_set_body() -> bool {
     !matches!(set_response_body(0, b""), Err(Failed(UNIMPLEMENTED)))

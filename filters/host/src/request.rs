@@ -7,7 +7,7 @@ use mcp_core::refusal::Reason;
 use mcp_core::telemetry::Log;
 use proxy_wasm::types::Action;
 
-use crate::abi::{self, Map};
+use crate::abi::{self, Failed, Level, Map};
 use crate::answer::{apply, reply};
 use crate::calls;
 use crate::pairs;
@@ -24,6 +24,8 @@ pub(crate) struct Request<F: Filter> {
     /// Whether that was all of it.
     complete: bool,
 }
+
+const CONTENT_LENGTH: &str = "content-length";
 
 /// What a request is held for.
 enum Waiting<T> {
@@ -184,6 +186,7 @@ impl<F: Filter> Request<F> {
         }
         match step.next {
             Next::Forward => Action::Continue,
+            Next::ForwardWith(body) => self.forward_with(running, &body),
             Next::Reply(answer) => {
                 reply(&answer, details);
                 Action::Pause
@@ -199,6 +202,22 @@ impl<F: Filter> Request<F> {
             },
             Next::Wait(topic) => self.await_topic(running, topic),
         }
+    }
+
+    /// Lets the request go on with another body.
+    fn forward_with(&self, running: &Running<F>, body: &[u8]) -> Action {
+        if let Err(Failed(status)) = abi::set_request_body(self.received, body) {
+            // It goes on as it came, which was judged.
+            abi::log(Level::Error, &format!("the host kept a request's body: status {status}"));
+            return Action::Continue;
+        }
+        // With a length that is not its own, what follows would be read as another request.
+        let length = match abi::header(Map::Request, CONTENT_LENGTH) {
+            Ok(Some(_)) => abi::set_header(Map::Request, CONTENT_LENGTH, &body.len().to_string()),
+            Ok(None) => Ok(()),
+            Err(failed) => Err(failed),
+        };
+        length.map_or_else(|_| running.refuse(Reason::Unavailable), |()| Action::Continue)
     }
 
     fn await_body(&mut self, running: &Running<F>) -> Action {

@@ -10,6 +10,7 @@ use crate::endpoint::{Endpoint, EndpointConfig};
 use crate::filter::{Settings, SseFilter};
 use crate::rule::{RuleConfig, rules};
 use crate::tally::Tally;
+use crate::trace::TraceContext;
 
 /// The configuration of `mcp_sse.wasm`.
 #[derive(Debug, Default, Deserialize)]
@@ -21,26 +22,14 @@ struct ModuleConfig {
 }
 
 /// The `sse` section as it is written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", default)]
 pub struct SseConfig {
     request_headers: Vec<Section<RuleConfig>>,
     response_headers: Vec<Section<RuleConfig>>,
     measure: bool,
     endpoint: Option<Section<EndpointConfig>>,
-    trace_context: bool,
-}
-
-impl Default for SseConfig {
-    fn default() -> Self {
-        Self {
-            request_headers: Vec::new(),
-            response_headers: Vec::new(),
-            measure: false,
-            endpoint: None,
-            trace_context: true,
-        }
-    }
+    trace_context: TraceContext,
 }
 
 /// Reads the configuration of `mcp_sse.wasm` and decides how to run on this host.
@@ -66,7 +55,7 @@ impl SseConfig {
     /// # Errors
     /// The first key that is wrong, or that the host cannot serve.
     pub fn build(
-        self,
+        mut self,
         capabilities: &Capabilities,
         predecessor: Predecessor,
     ) -> Result<(SseFilter, Vec<String>), ConfigError> {
@@ -76,6 +65,14 @@ impl SseConfig {
                 "sse.measure: this host takes no metrics; broken streams are told in the log"
                     .to_owned(),
             );
+        }
+        if self.trace_context == TraceContext::Both && !capabilities.bodies {
+            notices.push(
+                "sse.trace_context: this host cannot change a request's body; \"both\" acts as \
+                 \"to_headers\""
+                    .to_owned(),
+            );
+            self.trace_context = TraceContext::ToHeaders;
         }
         let settings =
             self.settings(capabilities, predecessor).map_err(|error| error.within("sse"))?;

@@ -3,7 +3,7 @@
 
 use core::convert::Infallible;
 
-use mcp_core::edit::Edit;
+use mcp_core::edit::{Edit, HeaderValue};
 use mcp_core::head::{Head, essence};
 use mcp_core::pipeline::{
     Attention, Call, Caller, Ending, Environment, Fetch, Filter, Identified, Interest, Observation,
@@ -15,8 +15,9 @@ use mcp_core::rewrite::Piece;
 use crate::endpoint::{self, Endpoint};
 use crate::health::{Claim, Health};
 use crate::rule::Rule;
+use crate::stream;
 use crate::tally::Tally;
-use crate::{stream, trace};
+use crate::trace::{Headers, TraceContext};
 
 /// The configured filter; without a configuration it does nothing.
 #[derive(Debug)]
@@ -29,14 +30,14 @@ pub(crate) struct Settings {
     /// Where the health of streams is noted, if it is measured.
     pub(crate) tally: Option<Tally>,
     pub(crate) endpoint: Option<Endpoint>,
-    pub(crate) trace_context: bool,
+    pub(crate) trace_context: TraceContext,
 }
 
 /// What the filter remembers of one exchange.
 #[derive(Debug, Default)]
 pub struct State {
-    /// The request has a trace context in its head.
-    is_traced: bool,
+    /// What its head says of a trace, where that is of interest.
+    trace: Option<Headers>,
     opening: Opening,
     /// What changes in the answer's head by rule.
     edits: Vec<Edit>,
@@ -99,11 +100,12 @@ impl Filter for SseFilter {
         _: &mut dyn Environment,
         state: &mut State,
     ) -> Result<Identified<Infallible>, Refusal> {
-        if self.0.is_none() {
-            return Ok(Identified::Settled(Vec::new()));
-        }
+        let Some(settings) = &self.0 else { return Ok(Identified::Settled(Vec::new())) };
         let has = |name| head.values(name).next().is_some();
-        state.is_traced = has(trace::TRACE_PARENT);
+        state.trace = match settings.trace_context {
+            TraceContext::Off => None,
+            direction => Some(Headers::of(head, direction)),
+        };
         state.opening = match head.first(":method") {
             Some(b"GET") if has("mcp-session-id") => Opening::Listen,
             Some(b"GET") => Opening::Endpoint,
@@ -133,8 +135,8 @@ impl Filter for SseFilter {
     ) -> Result<Vec<Edit>, Refusal> {
         let Some(settings) = &self.0 else { return Ok(Vec::new()) };
         let meta = call.message.and_then(|message| message.params.meta.as_ref());
-        let meta = meta.filter(|_| settings.trace_context && !state.is_traced);
-        let mut edits = meta.map(trace::edits).unwrap_or_default();
+        let trace = state.trace.as_ref().zip(meta);
+        let mut edits = trace.map(|(trace, meta)| trace.edits(meta)).unwrap_or_default();
         edits.extend(settings.request.iter().filter_map(|rule| rule.edit(call, caller)));
         state.edits = settings.response.iter().filter_map(|rule| rule.edit(call, caller)).collect();
         state.asked = settings.tally.as_ref().and_then(|_| environment.milliseconds());
@@ -142,6 +144,11 @@ impl Filter for SseFilter {
             state.model = Some(call.name.unwrap_or("none").to_owned());
         }
         Ok(edits)
+    }
+
+    fn annotations(&self, call: &Call<'_>, state: &mut State) -> Vec<(&'static str, HeaderValue)> {
+        let trace = state.trace.take().zip(call.message);
+        trace.map(|(trace, message)| trace.annotations(message)).unwrap_or_default()
     }
 
     fn respond(

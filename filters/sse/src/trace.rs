@@ -1,121 +1,133 @@
-//! The trace context that a message carries (W3C Trace Context), as header fields.
+//! The trace context of a request (W3C Trace Context, and Baggage), which its head carries, or its
+//! message in `_meta`: what one of them says and the other does not.
+
+mod form;
 
 use mcp_core::edit::{Edit, HeaderValue};
-use mcp_core::message::Meta;
+use mcp_core::head::Head;
+use mcp_core::message::{Kind, Message, Meta};
+use serde::Deserialize;
 
-pub(crate) const TRACE_PARENT: &str = "traceparent";
+use form::{is_baggage, is_parent, is_state};
+
+/// Which way it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TraceContext {
+    /// None.
+    Off,
+    /// From `_meta` into the head.
+    #[default]
+    ToHeaders,
+    /// The same, and from the head into `_meta`.
+    Both,
+}
+
+/// A trace context, each part only if it has W3C's form.
+#[derive(Debug, Default)]
+struct Context {
+    parent: Option<HeaderValue>,
+    /// Belongs to the parent, and is not without.
+    state: Option<HeaderValue>,
+    baggage: Option<HeaderValue>,
+}
+
+/// What a request's head says of a trace.
+#[derive(Debug, Default)]
+pub(crate) struct Headers {
+    has_parent: bool,
+    has_baggage: bool,
+    /// What the message is to say.
+    for_message: Context,
+}
+
+const TRACE_PARENT: &str = "traceparent";
 const TRACE_STATE: &str = "tracestate";
+const BAGGAGE: &str = "baggage";
 
-/// Members of a `tracestate` (§3.3.1.1).
-const MAX_MEMBERS: usize = 32;
+/// With one of these the client vouches for every byte of the body.
+const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
-/// What changes in the head of a request without a `traceparent`; nothing, if the message has none
-/// that holds. A `tracestate` belongs to its `traceparent`, so one that came alone does not stay.
-pub(crate) fn edits(meta: &Meta<'_>) -> Vec<Edit> {
-    let parent = meta.trace_parent.as_deref().filter(|text| is_parent(text));
-    let Some(parent) = parent.and_then(HeaderValue::plain) else { return Vec::new() };
-    let state = meta.trace_state.as_deref().filter(|text| is_state(text));
-    vec![
-        Edit::Set(TRACE_PARENT.into(), parent),
-        match state.and_then(HeaderValue::plain) {
-            Some(state) => Edit::Set(TRACE_STATE.into(), state),
-            None => Edit::Remove(TRACE_STATE.into()),
-        },
-    ]
-}
+// === impl Headers ===
 
-/// Whether `text` is a `traceparent` of version 00 (§3.2).
-fn is_parent(text: &str) -> bool {
-    let is_hex = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_id = |text: &str, length| is_hex(text, length) && text.bytes().any(|byte| byte != b'0');
-    let parts: Vec<&str> = text.split('-').collect();
-    matches!(parts.as_slice(), ["00", trace, span, flags]
-        if is_id(trace, 32) && is_id(span, 16) && is_hex(flags, 2))
-}
-
-/// Whether `text` is a `tracestate` (§3.3.1): at least one member, and none that is empty.
-fn is_state(text: &str) -> bool {
-    let members: Vec<&str> =
-        text.split(',').map(|member| member.trim_matches([' ', '\t'])).collect();
-    members.len() <= MAX_MEMBERS && members.iter().all(|member| is_member(member))
-}
-
-fn is_member(member: &str) -> bool {
-    let Some((key, value)) = member.split_once('=') else { return false };
-    let is_value = (1..=256).contains(&value.len())
-        && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'=');
-    let is_key = match key.split_once('@') {
-        Some((tenant, system)) => is_name(tenant, 241) && is_name(system, 14),
-        None => is_name(key, 256),
-    };
-    is_key && is_value
-}
-
-fn is_name(name: &str, longest: usize) -> bool {
-    let rest = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');
-    (1..=longest).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-        && name.bytes().all(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parent_is_of_the_one_form_there_is() {
-        const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert!(is_parent(PARENT));
-        for wrong in [
-            "",
-            "00",
-            &PARENT.to_uppercase(),
-            &PARENT.replacen("00", "01", 1),
-            &PARENT.replacen("00", "ff", 1),
-            &PARENT.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
-            &PARENT.replace("b7ad6b7169203331", &"0".repeat(16)),
-            &PARENT.replace("b7ad", "b7a"),
-            &PARENT.replace("b7ad", "b7ag"),
-            &PARENT.replace("0af7", "é0af"),
-            &PARENT.replace("-01", "-1"),
-            &format!("{PARENT}-x"),
-            &format!("{PARENT}\r\nx: y"),
-            &format!(" {PARENT}"),
-        ] {
-            assert!(!is_parent(wrong), "{wrong:?}");
+impl Headers {
+    pub(crate) fn of(head: &Head<'_>, direction: TraceContext) -> Self {
+        let writes =
+            direction == TraceContext::Both && !DIGESTS.into_iter().any(|name| has(head, name));
+        Self {
+            has_parent: has(head, TRACE_PARENT),
+            has_baggage: has(head, BAGGAGE),
+            for_message: if writes { Context::of_head(head) } else { Context::default() },
         }
     }
 
-    #[test]
-    fn a_state_is_a_list_of_keys_and_values() {
-        let many = vec!["a=1"; 32].join(",");
-        for right in
-            ["a=1", "rojo=00f067aa0ba902b7, congo=t61rcWkgMzE", "4x@y-1=a b", "a=!~", &many]
-        {
-            assert!(is_state(right), "{right:?}");
+    /// What changes in the head for a message with this `_meta`: it gets what it lacks.
+    pub(crate) fn edits(&self, meta: &Meta<'_>) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        let Context { parent, state, baggage } = Context::of_message(meta);
+        if let Some(parent) = parent.filter(|_| !self.has_parent) {
+            edits.push(Edit::Set(TRACE_PARENT.into(), parent));
+            // One that came without its parent does not stay.
+            edits.push(match state {
+                Some(state) => Edit::Set(TRACE_STATE.into(), state),
+                None => Edit::Remove(TRACE_STATE.into()),
+            });
         }
-        for wrong in [
-            "",
-            "a",
-            "=1",
-            "a=",
-            "A=1",
-            "a=b=c",
-            "a=1,,b=2",
-            "a=é",
-            "a=1\r\nx: y",
-            "a@b@c=1",
-            "_a=1",
-            "@b=1",
-            "a@=1",
-            "a@123456789012345=1",
-            &format!("a={}", "x".repeat(257)),
-            &format!("{}=1", "x".repeat(257)),
-            &format!("{many},a=1"),
-        ] {
-            assert!(!is_state(wrong), "{wrong:?}");
+        let baggage = baggage.filter(|_| !self.has_baggage);
+        edits.extend(baggage.map(|baggage| Edit::Set(BAGGAGE.into(), baggage)));
+        edits
+    }
+
+    /// What `_meta` of this message gets: nothing, if it says anything of a trace by itself.
+    pub(crate) fn annotations(self, message: &Message<'_>) -> Vec<(&'static str, HeaderValue)> {
+        let is_traced = message.params.meta.as_ref().is_some_and(|meta| meta.is_traced);
+        if is_traced || message.kind != Kind::Request {
+            return Vec::new();
+        }
+        let Context { parent, state, baggage } = self.for_message;
+        let parts = [(TRACE_PARENT, parent), (TRACE_STATE, state), (BAGGAGE, baggage)];
+        parts.into_iter().filter_map(|(key, part)| Some((key, part?))).collect()
+    }
+}
+
+// === impl Context ===
+
+impl Context {
+    fn of_message(meta: &Meta<'_>) -> Self {
+        Self::new(
+            meta.trace_parent.as_deref(),
+            meta.trace_state.as_deref(),
+            meta.baggage.as_deref(),
+        )
+    }
+
+    fn of_head(head: &Head<'_>) -> Self {
+        // Two parents are none: with the comma between them they have no form.
+        let parent = list(head, TRACE_PARENT);
+        let (state, baggage) = (list(head, TRACE_STATE), list(head, BAGGAGE));
+        Self::new(parent.as_deref(), state.as_deref(), baggage.as_deref())
+    }
+
+    fn new(parent: Option<&str>, state: Option<&str>, baggage: Option<&str>) -> Self {
+        let parent = parent.filter(|text| is_parent(text)).and_then(HeaderValue::plain);
+        let state = state.filter(|text| parent.is_some() && is_state(text));
+        let baggage = baggage.filter(|text| is_baggage(text));
+        Self {
+            parent,
+            state: state.and_then(HeaderValue::plain),
+            baggage: baggage.and_then(HeaderValue::plain),
         }
     }
+}
+
+#[inline(never)] // the search is large, and wanted often
+fn has(head: &Head<'_>, name: &str) -> bool {
+    head.values(name).next().is_some()
+}
+
+/// The fields of this name as the one list that they are.
+#[inline(never)]
+fn list(head: &Head<'_>, name: &str) -> Option<String> {
+    let values: Vec<&[u8]> = head.values(name).collect();
+    String::from_utf8(values.join(&b',')).ok()
 }

@@ -7,6 +7,7 @@
 mod fault;
 mod params;
 mod scan;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 
 pub use fault::{Fault, ScanError};
 pub use scan::scan;
+pub use slot::Slot;
 
 use crate::limits;
 
@@ -38,6 +40,8 @@ pub struct Message<'a> {
     pub method: Option<Cow<'a, str>>,
     /// What `params` says; empty if there are none.
     pub params: Params<'a>,
+    /// Where members of `_meta` can be added; `None` if that is no object.
+    pub slot: Option<Slot>,
 }
 
 /// The kinds of JSON-RPC message.
@@ -92,6 +96,10 @@ pub struct Meta<'a> {
     pub trace_parent: Option<Cow<'a, str>>,
     /// `tracestate`. Absent if it is no string.
     pub trace_state: Option<Cow<'a, str>>,
+    /// `baggage`. Absent if it is no string.
+    pub baggage: Option<Cow<'a, str>>,
+    /// Whether any of these three is there, of whatever type.
+    pub is_traced: bool,
 }
 
 /// How much [`scan`] puts up with. The defaults are those of [`limits`].

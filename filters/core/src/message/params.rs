@@ -3,21 +3,22 @@
 use std::borrow::Cow;
 
 use super::scan::Scan;
-use super::{Fault, Id, Meta, Params};
+use super::{Fault, Id, Meta, Params, Slot};
 use crate::json::{self, Kind, Reader};
 
 impl Scan<'_> {
-    /// Reads `params`.
+    /// Reads `params`, and finds where members of `_meta` can be added.
     pub(super) fn params<'a>(
         &mut self,
         reader: &mut Reader<'a>,
-    ) -> Result<Params<'a>, json::Error> {
+    ) -> Result<(Params<'a>, Option<Slot>), json::Error> {
         let mut params = Params::default();
         if reader.kind()? != Kind::Object {
             self.note(Fault::ParamsType, reader.offset());
             reader.skip()?;
-            return Ok(params);
+            return Ok((params, None));
         }
+        let mut slot = Some(Slot::Params(reader.offset()));
         let limits = self.limits;
         self.object(reader, &PARAMS_KEYS, |scan, reader, key| {
             match key {
@@ -37,14 +38,19 @@ impl Scan<'_> {
                 "requestState" => params.request_state = string(reader)?,
                 "protocolVersion" => params.protocol_version = string(reader)?,
                 "clientInfo" => params.client_name = scan.client_name(reader)?,
-                "_meta" => params.meta = scan.meta(reader)?,
+                "_meta" => {
+                    reader.kind()?;
+                    let brace = reader.offset();
+                    params.meta = scan.meta(reader)?;
+                    slot = params.meta.as_ref().map(|_| Slot::Meta(brace));
+                }
                 _ => {
                     reader.skip()?;
                 }
             }
             Ok(())
         })?;
-        Ok(params)
+        Ok((params, slot))
     }
 
     /// Reads `_meta`, if it is an object.
@@ -55,6 +61,7 @@ impl Scan<'_> {
         }
         let mut meta = Meta::default();
         self.object(reader, &META_KEYS, |scan, reader, key| {
+            meta.is_traced |= TRACE_KEYS.contains(&key);
             match key {
                 META_PROTOCOL_VERSION => meta.protocol_version = string(reader)?,
                 META_CLIENT_CAPABILITIES => {
@@ -66,8 +73,9 @@ impl Scan<'_> {
                     reader.kind()?;
                     meta.progress_token = Id::new(reader.skip()?).map(|id| id.token());
                 }
-                "traceparent" => meta.trace_parent = string(reader)?,
-                "tracestate" => meta.trace_state = string(reader)?,
+                TRACE_PARENT => meta.trace_parent = string(reader)?,
+                TRACE_STATE => meta.trace_state = string(reader)?,
+                BAGGAGE => meta.baggage = string(reader)?,
                 _ => {
                     reader.skip()?;
                 }
@@ -131,11 +139,19 @@ const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 
-const META_KEYS: [&str; 6] = [
+const TRACE_PARENT: &str = "traceparent";
+const TRACE_STATE: &str = "tracestate";
+const BAGGAGE: &str = "baggage";
+
+/// What `_meta` says of a trace, in W3C's forms.
+const TRACE_KEYS: [&str; 3] = [TRACE_PARENT, TRACE_STATE, BAGGAGE];
+
+const META_KEYS: [&str; 7] = [
     META_PROTOCOL_VERSION,
     META_CLIENT_CAPABILITIES,
     META_CLIENT_INFO,
     "progressToken",
-    "traceparent",
-    "tracestate",
+    TRACE_PARENT,
+    TRACE_STATE,
+    BAGGAGE,
 ];

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Body, Fault, Id, Kind, Message, Params, ScanError, ScanLimits};
+use super::{Body, Fault, Id, Kind, Message, Params, ScanError, ScanLimits, Slot};
 use crate::json::{self, Keys, Reader, Spelling};
 
 /// Reads a body: one message, or a batch of them.
@@ -67,6 +67,7 @@ struct Envelope<'a> {
     method: Option<Cow<'a, str>>,
     has_method: bool,
     params: Params<'a>,
+    slot: Option<Slot>,
     result: bool,
     error: bool,
 }
@@ -162,7 +163,9 @@ impl Scan<'_> {
 
     fn message<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Message<'a>, json::Error> {
         let limits = self.limits;
-        let mut envelope = Envelope::default();
+        reader.kind()?;
+        let slot = Some(Slot::Message(reader.offset()));
+        let mut envelope = Envelope { slot, ..Envelope::default() };
         self.object(reader, &MESSAGE_KEYS, |scan, reader, key| {
             match key {
                 "jsonrpc" if reader.kind()? == json::Kind::String => {
@@ -178,7 +181,7 @@ impl Scan<'_> {
                     envelope.method =
                         scan.text(reader, limits.method, Fault::MethodType, Fault::MethodTooLong)?;
                 }
-                "params" => envelope.params = scan.params(reader)?,
+                "params" => (envelope.params, envelope.slot) = scan.params(reader)?,
                 _ => {
                     envelope.result |= key == "result";
                     envelope.error |= key == "error";
@@ -212,7 +215,7 @@ impl Scan<'_> {
 
     /// Judges a message as a whole; it ends at `offset`.
     fn classify<'a>(&mut self, envelope: Envelope<'a>, offset: usize) -> Message<'a> {
-        let Envelope { jsonrpc, id, method, has_method, params, result, error } = envelope;
+        let Envelope { jsonrpc, id, method, has_method, params, slot, result, error } = envelope;
         if !jsonrpc {
             self.note(Fault::Jsonrpc, offset);
         }
@@ -239,6 +242,6 @@ impl Scan<'_> {
             IdMember::Valid(id) => Some(id),
             IdMember::Absent | IdMember::Null | IdMember::Refused => None,
         };
-        Message { kind, id, method, params }
+        Message { kind, id, method, params, slot }
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::{Body, Fault, Kind, Message, Meta, Params, ScanError, ScanLimits, scan};
+use super::{Body, Fault, Kind, Message, Meta, Params, ScanError, ScanLimits, Slot, scan};
 use crate::json::Syntax;
 
 fn read(body: &[u8]) -> Result<Body<'_>, ScanError<'_>> {
@@ -51,6 +51,8 @@ fn modern_call() {
                     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()
                 ),
                 trace_state: Some("a=1".into()),
+                is_traced: true,
+                ..Meta::default()
             }),
             ..Params::default()
         }
@@ -193,7 +195,8 @@ fn what_policy_does_not_need_may_be_of_any_type() {
                 "io.modelcontextprotocol/clientCapabilities":[],"progressToken":1.5,
                 "io.modelcontextprotocol/clientInfo":{"name":["x"]}}}}"#,
     );
-    assert_eq!(message.params, Params { meta: Some(Meta::default()), ..Params::default() });
+    let meta = Meta { is_traced: true, ..Meta::default() };
+    assert_eq!(message.params, Params { meta: Some(meta), ..Params::default() });
     let message = single(br#"{"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":"x"}}"#);
     assert_eq!(message.params, Params::default());
 }
@@ -617,5 +620,59 @@ fn refused(table: &[Refused<'_>]) {
         let error = read(body.as_bytes()).expect_err(body);
         let seen = (error.fault, error.id.map(|id| id.token()), error.code());
         assert_eq!(seen, (*fault, *id, -32600), "{body}");
+    }
+}
+
+#[test]
+fn members_are_added_where_there_is_room_for_them() {
+    let texts = [("traceparent", "a"), ("tracestate", r#"b="c\"#)];
+    let members = r#""traceparent":"a","tracestate":"b=\"c\\""#;
+    let cases = [
+        (r#"{"_meta":{"x": 1.0}}"#, format!(r#"{{"_meta":{{{members},"x": 1.0}}}}"#)),
+        ("{ \"_meta\" : { } }", format!("{{ \"_meta\" : {{{members} }} }}")),
+        (r#"{"name":"n"}"#, format!(r#"{{"_meta":{{{members}}},"name":"n"}}"#)),
+        ("{}", format!(r#"{{"_meta":{{{members}}}}}"#)),
+    ];
+    for (params, expected) in cases {
+        let body = |params: &str| {
+            format!(r#" {{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}} "#)
+        };
+        let original = body(params);
+        let slot = single(original.as_bytes()).slot.expect(params);
+        let filled = slot.fill(original.as_bytes(), &texts).expect(params);
+        assert_eq!(String::from_utf8_lossy(&filled), body(&expected));
+    }
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let filled = single(body).slot.and_then(|slot| slot.fill(body, &texts)).expect("room");
+    let expected =
+        format!(r#"{{"params":{{"_meta":{{{members}}}}},"jsonrpc":"2.0","id":1,"method":"ping"}}"#);
+    assert_eq!(String::from_utf8_lossy(&filled), expected);
+    // Of another body nothing is made.
+    assert_eq!(Slot::Meta(usize::MAX).fill(body, &texts), None);
+    assert_eq!(Slot::Meta(body.len()).fill(body, &texts), None);
+}
+
+#[test]
+fn what_is_no_object_has_no_room() {
+    for meta in ["null", "[]", "\"x\"", "1"] {
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{meta}}}}}"#);
+        assert_eq!(single(body.as_bytes()).slot, None, "{meta}");
+    }
+}
+
+#[test]
+fn whatever_stands_for_a_trace_is_noticed() {
+    for (meta, expected) in [
+        ("{}", false),
+        (r#"{"progressToken":1}"#, false),
+        (r#"{"traceparent":null}"#, true),
+        (r#"{"tracestate":{}}"#, true),
+        (r#"{"b\u0061ggage":""}"#, true),
+    ] {
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"_meta":{meta}}}}}"#);
+        let meta = single(body.as_bytes()).params.meta.expect("an object");
+        assert_eq!(meta.is_traced, expected, "{body}");
     }
 }

@@ -5,7 +5,7 @@ use super::{
     Call, Caller, Ending, Environment, Fetch, Filter, HttpAnswer, Identified, Response, Spent,
     Topic,
 };
-use crate::edit::Edit;
+use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
 use crate::refusal::{Refusal, Reply};
 use crate::rewrite::Piece;
@@ -99,6 +99,16 @@ impl<A: Filter, B: Filter> Filter for Chain<A, B> {
         let mut edits = self.0.authorize(call, caller, environment, &mut state.first)?;
         edits.extend(self.1.authorize(call, caller, environment, &mut state.second)?);
         Ok(edits)
+    }
+
+    fn annotations(
+        &self,
+        call: &Call<'_>,
+        state: &mut Self::State,
+    ) -> Vec<(&'static str, HeaderValue)> {
+        let mut texts = self.0.annotations(call, &mut state.first);
+        texts.extend(self.1.annotations(call, &mut state.second));
+        texts
     }
 
     fn shadowed<'s>(&self, state: &'s Self::State) -> Option<&'s Refusal> {

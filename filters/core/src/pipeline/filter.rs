@@ -6,7 +6,7 @@ use super::account::Spent;
 use super::fetch::{Fetch, HttpAnswer, Topic};
 use super::observe::{Interest, Observation};
 use crate::certificate::PeerCertificate;
-use crate::edit::Edit;
+use crate::edit::{Edit, HeaderValue};
 use crate::head::Head;
 use crate::limits::MAX_CLIENT_NAME;
 use crate::message::Message;
@@ -77,6 +77,16 @@ pub trait Filter {
         environment: &mut dyn Environment,
         state: &mut Self::State,
     ) -> Result<Vec<Edit>, Refusal>;
+
+    /// Texts that `_meta` of the call's message gets before it goes upstream, by keys it does not
+    /// have. Asked once the call may go; on hosts that let bodies be changed.
+    fn annotations(
+        &self,
+        _call: &Call<'_>,
+        _state: &mut Self::State,
+    ) -> Vec<(&'static str, HeaderValue)> {
+        Vec::new()
+    }
 
     /// What the filter would have refused the exchange for, were it not to refuse nothing (`shadow`).
     fn shadowed<'s>(&self, _state: &'s Self::State) -> Option<&'s Refusal> {
@@ -243,7 +253,7 @@ pub struct Capabilities {
     pub shared_data: bool,
     /// It judges signatures ([`crate::signature`]).
     pub signatures: bool,
-    /// It lets the body of an answer be changed.
+    /// It lets bodies be changed.
     pub bodies: bool,
     /// It lets an answer be ended while it passes.
     pub ends_streams: bool,

@@ -116,6 +116,8 @@ pub struct Step<T> {
 pub enum Next<T> {
     /// Upstream.
     Forward,
+    /// Upstream, with this in place of its body.
+    ForwardWith(Vec<u8>),
     /// Nowhere yet: hold it and hand in the whole body.
     ReadBody,
     /// Nowhere yet: hold it, make this call, hand in its answer and resume.
@@ -326,13 +328,26 @@ impl<F: Filter> Pipeline<F> {
         if self.telemetry.follows() {
             exchange.account = Some(Box::new(Account::begin(report.clone(), call, environment)));
         }
-        Ok(Step { edits, next: Next::Forward, report: Some(report) })
+        let next = self.annotated(exchange, call).map_or(Next::Forward, Next::ForwardWith);
+        Ok(Step { edits, next, report: Some(report) })
     }
 
     /// The trace that a request says it is part of.
     fn trace_id(&self, head: &Head<'_>) -> Option<String> {
         let parent = head.first("traceparent").filter(|_| self.telemetry.log == Log::Exchanges)?;
         line::trace_id(parent)
+    }
+
+    /// The body with what the filters add to its message; `None` if that is nothing, or would make
+    /// it longer than a body may be.
+    fn annotated(&self, exchange: &mut Exchange<F>, call: &Call<'_>) -> Option<Vec<u8>> {
+        let (body, slot) = call.body.zip(call.message?.slot)?;
+        let texts = self.filter.annotations(call, &mut exchange.state);
+        let texts: Vec<_> = texts.iter().map(|(key, text)| (*key, text.as_str())).collect();
+        let body = if texts.is_empty() { None } else { slot.fill(body, &texts) };
+        body.filter(|body| {
+            u64::try_from(body.len()).is_ok_and(|size| size <= self.admission.max_body)
+        })
     }
 
     fn refuse_unread(&self, exchange: &mut Exchange<F>, refusal: &Refusal) -> Step<F::Ticket> {

@@ -25,6 +25,7 @@ use crate::version::Era;
 struct Recorder {
     identify: Option<Reason>,
     authorize: Option<Reason>,
+    annotations: Vec<(&'static str, HeaderValue)>,
 }
 
 /// A filter that knows nobody before its call was answered so many times.
@@ -234,6 +235,10 @@ impl Filter for Recorder {
             if caller.principal.is_some() { " caller" } else { "" },
         ));
         self.authorize.map_or(Ok(vec![edit("authorized")]), |reason| Err(Refusal::new(reason)))
+    }
+
+    fn annotations(&self, _: &Call<'_>, _: &mut Self::State) -> Vec<(&'static str, HeaderValue)> {
+        self.annotations.clone()
     }
 
     fn respond(
@@ -461,7 +466,7 @@ fn a_preflight_is_answered_without_a_report() {
 
 #[test]
 fn a_caller_refused_at_the_head_is_answered_with_the_id_of_the_body() {
-    let refusing = || Recorder { identify: Some(Reason::SessionUnknown), authorize: None };
+    let refusing = || Recorder { identify: Some(Reason::SessionUnknown), ..Recorder::default() };
     let pipeline = pipeline("{}", refusing());
     let cases = [
         ("string id", LEGACY_CALL, json!("ab"), "tools/call"),
@@ -506,7 +511,7 @@ fn a_caller_refused_at_the_head_is_answered_with_the_id_of_the_body() {
 #[test]
 fn a_caller_refused_on_a_stream_is_answered_at_once() {
     let pipeline =
-        pipeline("{}", Recorder { identify: Some(Reason::SessionUnknown), authorize: None });
+        pipeline("{}", Recorder { identify: Some(Reason::SessionUnknown), ..Recorder::default() });
     for fields in [GET, DELETE] {
         let (mut exchange, step) = pipeline.head(fields);
         assert_eq!(step.edits, []);
@@ -521,7 +526,7 @@ fn a_caller_refused_on_a_stream_is_answered_at_once() {
 #[test]
 fn a_call_that_may_not_pass_is_refused_with_its_id_and_without_edits() {
     let pipeline =
-        pipeline("{}", Recorder { identify: None, authorize: Some(Reason::Unavailable) });
+        pipeline("{}", Recorder { authorize: Some(Reason::Unavailable), ..Recorder::default() });
     let cases = [
         ("legacy", POST.to_vec(), LEGACY_CALL, json!("ab")),
         ("modern", with(POST, &[MODERN, CALL, NAME]), MODERN_CALL, json!(7)),
@@ -692,7 +697,7 @@ fn trusted_headers_make_the_body_needless_only_if_they_say_everything() {
     // Nor are headers alone enough to say no: the answer needs the id.
     let refusals = [(Some(Reason::SessionUnknown), None), (None, Some(Reason::SessionUnknown))];
     for (identify, authorize) in refusals {
-        let refusing = Recorder { identify, authorize };
+        let refusing = Recorder { identify, authorize, ..Recorder::default() };
         let refusing = self::pipeline(r#"{"validation":"trust_headers"}"#, refusing);
         let (mut exchange, step) = refusing.post(&with(POST, &[MODERN, CALL, NAME]), MODERN_CALL);
         assert_eq!((told(&step).0, told(&step).1.get("id")), (404, Some(&json!(7))));
@@ -878,4 +883,35 @@ fn a_request_to_a_model_is_judged_by_its_model() {
     let (_, step) = pipeline.post(&chat, r#"{"model":"cheap","model":"dear"}"#);
     let Next::Reply(reply) = step.next else { panic!("{:?}", step.next) };
     assert_eq!(reply.status, 400);
+}
+
+#[test]
+fn what_a_filter_adds_to_a_message_goes_upstream_in_its_body() {
+    let annotations = || vec![("note", HeaderValue::from_static("\"n\""))];
+    let annotating = |admission: &str| {
+        pipeline(admission, Recorder { annotations: annotations(), ..Recorder::default() })
+    };
+    let (_, step) = annotating("{}").post(POST, LEGACY_CALL);
+    let expected = LEGACY_CALL.replace(r#""params":{"#, r#""params":{"_meta":{"note":"\"n\""},"#);
+    let longest = expected.len();
+    assert_eq!(step.next, Next::ForwardWith(expected.into_bytes()));
+    assert_eq!((step.edits, step.report.is_some()), (vec![edit("authorized")], true));
+    // No longer than a body may be.
+    for (limit, added) in [(longest, true), (longest - 1, false)] {
+        let (_, step) =
+            annotating(&format!(r#"{{"max_body":"{limit}B"}}"#)).post(POST, LEGACY_CALL);
+        assert_eq!(matches!(step.next, Next::ForwardWith(_)), added, "{limit}");
+        assert_eq!(step.next == Next::Forward, !added, "{limit}");
+    }
+    // Nothing is added to what was not read, is refused, or has no room.
+    let (_, step) = annotating("{}").head(GET);
+    assert_eq!(step.next, Next::Forward);
+    let refusing = Recorder {
+        authorize: Some(Reason::Forbidden),
+        annotations: annotations(),
+        ..Recorder::default()
+    };
+    assert_eq!(reply(&pipeline("{}", refusing).post(POST, LEGACY_CALL).1).status, 403);
+    let odd = LEGACY_CALL.replace(r#""params":{"#, r#""params":{"_meta":null,"#);
+    assert_eq!(annotating("{}").post(POST, &odd).1.next, Next::Forward);
 }

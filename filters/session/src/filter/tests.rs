@@ -163,9 +163,7 @@ impl Gateway {
             Next::Reply(reply) => {
                 Err((reply.status, String::from_utf8(reply.body).expect("JSON is UTF-8")))
             }
-            Next::ReadBody | Next::Fetch(_) | Next::Wait(_) => {
-                panic!("asked for more than the body")
-            }
+            other => panic!("{other:?}"),
         }
     }
 

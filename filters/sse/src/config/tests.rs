@@ -114,6 +114,18 @@ fn a_host_that_cannot_change_bodies_leaves_the_endpoint_as_it_is() {
 }
 
 #[test]
+fn a_host_that_cannot_change_bodies_leaves_messages_as_they_are() {
+    let both = br#"{"sse":{"trace_context":"both"}}"#;
+    assert_eq!(plan(both, &ALL).expect("valid").notices, [""; 0]);
+    let notices = plan(both, &APISIX).expect("valid").notices;
+    assert!(notices.concat().starts_with("sse.trace_context: this host cannot"), "{notices:?}");
+    for quiet in ["off", "to_headers"] {
+        let text = format!(r#"{{"sse":{{"trace_context":"{quiet}"}}}}"#);
+        assert_eq!(plan(text.as_bytes(), &APISIX).expect("valid").notices, [""; 0]);
+    }
+}
+
+#[test]
 fn a_host_without_metrics_is_said_to_have_none() {
     let measured = br#"{"sse":{"measure":true}}"#;
     assert_eq!(plan(measured, &ALL).expect("valid").notices, [""; 0]);

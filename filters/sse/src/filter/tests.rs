@@ -161,13 +161,26 @@ impl Gateway {
         Self { pipeline: Pipeline::new(admission, chain), world }
     }
 
-    /// Sends a request; returns it on its way, and the head that the upstream gets.
+    /// Sends a request; returns it on its way, and the head that the upstream gets with its body.
     fn send(
         &mut self,
         method: &str,
         fields: &[Field<'_>],
         body: &str,
     ) -> (Exchange<Chain>, Vec<(String, String)>) {
+        let (exchange, head, changed) = self.forward(method, fields, body);
+        assert_eq!(changed, None);
+        (exchange, head)
+    }
+
+    /// Sends a request; returns it on its way, the head that the upstream gets, and the body if it
+    /// is another.
+    fn forward(
+        &mut self,
+        method: &str,
+        fields: &[Field<'_>],
+        body: &str,
+    ) -> (Exchange<Chain>, Vec<(String, String)>, Option<String>) {
         let mut head = vec![(":method", method), (":path", "/mcp"), ("host", "gateway")];
         head.extend((method == "POST").then_some(JSON));
         head.extend_from_slice(fields);
@@ -179,8 +192,12 @@ impl Gateway {
             step = self.pipeline.request_body(&mut exchange, body.as_bytes(), &mut self.world);
             edits.extend(step.edits);
         }
-        assert!(matches!(step.next, Next::Forward), "{:?}", step.next);
-        (exchange, apply(&head, edits))
+        let changed = match step.next {
+            Next::Forward => None,
+            Next::ForwardWith(body) => Some(String::from_utf8(body).expect("text")),
+            other => panic!("{other:?}"),
+        };
+        (exchange, apply(&head, edits), changed)
     }
 
     fn post(&mut self, fields: &[Field<'_>], body: &str) -> Vec<(String, String)> {

@@ -38,6 +38,38 @@ proptest! {
         }
     }
 
+    /// What is added to `_meta` is there, and all else is as it was.
+    #[test]
+    fn a_filled_slot_changes_nothing_else(
+        message in message(),
+        style in any::<u64>(),
+        text in odd_text(),
+    ) {
+        let body = spell(&message, &mut Style(style));
+        let Ok(Body::Single(message)) = read(body.as_bytes()) else { return Ok(()) };
+        let Some(slot) = message.slot else { return Ok(()) };
+        let texts = [("io.example/\"added\"", text.as_str()), ("added", "\\")];
+        let filled = slot.fill(body.as_bytes(), &texts).expect("its own body");
+        let Ok(Body::Single(mut seen)) = read(&filled) else { panic!("{filled:?}") };
+        // The same bytes, but for one piece more.
+        let same = body.bytes().zip(&filled).take_while(|(one, two)| one == *two).count();
+        let added = filled.len() - body.len();
+        prop_assert!((0..=same).any(|at| [&filled[..at], &filled[at + added..]].concat() == body.as_bytes()));
+        // serde_json takes no half surrogates and no huge numbers, not even where nobody looks.
+        if let (Ok(mut tree), Ok(filled)) =
+            (serde_json::from_str::<Value>(&body), serde_json::from_slice::<Value>(&filled))
+        {
+            for (key, text) in texts {
+                tree["params"]["_meta"][key] = text.into();
+            }
+            prop_assert_eq!(tree, filled);
+        }
+        let mut message = message;
+        message.params.meta.get_or_insert_default();
+        prop_assert_eq!(value(&mut message), value(&mut seen));
+        prop_assert_eq!(message, seen);
+    }
+
     /// Damage is noticed or harmless, and never worse than that.
     #[test]
     fn damaged_messages(
@@ -70,6 +102,12 @@ proptest! {
         let syntax = matches!(scan(body.as_bytes(), &limits), Err(e) if e.code() == -32700);
         prop_assert_eq!(json, !syntax, "{}", body);
     }
+}
+
+/// A text that JSON has to escape, more often than not.
+fn odd_text() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(vec!["a", "\"", "\\", "\n", "\0", "é", "}"]), 0..6)
+        .prop_map(|parts| parts.concat())
 }
 
 const TOKENS: &[&str] = &[
@@ -175,6 +213,8 @@ fn value(message: &mut Message<'_>) -> Vec<Option<Value>> {
     let progress = message.params.meta.as_mut().and_then(|meta| meta.progress_token.take());
     let arguments = message.params.arguments.take();
     let tokens = [message.id.take().map(|id| Id::token(&id)), progress, arguments];
+    // Where something can be added depends on the spelling.
+    message.slot = None;
     tokens.map(|token| token.and_then(|token| serde_json::from_str(token).ok())).to_vec()
 }
 

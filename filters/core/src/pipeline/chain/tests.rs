@@ -22,6 +22,7 @@ struct Part {
     log: Log,
     identify: RefCell<Vec<Identified<u8>>>,
     refuses: bool,
+    annotates: bool,
     interest: Interest,
     observation: Option<Observation>,
 }
@@ -116,6 +117,11 @@ impl Filter for Part {
         if self.refuses { Err(Refusal::new(Reason::Forbidden)) } else { Ok(vec![edit("call")]) }
     }
 
+    fn annotations(&self, _: &Call<'_>, _: &mut bool) -> Vec<(&'static str, HeaderValue)> {
+        let text = (self.name, HeaderValue::from_static("added"));
+        Vec::from_iter(self.annotates.then_some(text))
+    }
+
     fn respond(
         &self,
         _: &dyn Response,
@@ -198,6 +204,21 @@ fn each_stage_runs_over_both_before_the_next_and_the_second_knows_the_caller() {
         "second authorize firstsecond",
     ];
     assert_eq!(*log.borrow(), expected);
+}
+
+#[test]
+fn what_either_adds_to_a_message_goes_upstream() {
+    for annotates in [(true, true), (true, false), (false, true)] {
+        let (first, second, _) = parts();
+        let first = Part { annotates: annotates.0, ..first };
+        let pipeline = pipeline(first, Part { annotates: annotates.1, ..second });
+        let (mut exchange, _) = begin(&pipeline);
+        let step = pipeline.request_body(&mut exchange, PING, &mut World);
+        let Next::ForwardWith(body) = step.next else { panic!("{:?}", step.next) };
+        let body = String::from_utf8_lossy(&body);
+        let has = |name| body.contains(&format!(r#""{name}":"added""#));
+        assert_eq!((has("first"), has("second")), annotates, "{body}");
+    }
 }
 
 #[test]

@@ -278,6 +278,7 @@ impl<F: Filter> Servers<F> {
         let Step { edits, next, report } = step;
         let next = match next {
             Next::Forward => Next::Forward,
+            Next::ForwardWith(body) => Next::ForwardWith(body),
             Next::ReadBody => Next::ReadBody,
             Next::Fetch(fetch) => Next::Fetch(by(index, fetch)),
             Next::Wait(topic) => Next::Wait(apart(index, topic)),

@@ -211,8 +211,65 @@ fn a_messages_trace_context_stands_in_the_head_unless_that_has_one() {
         assert_eq!(values(&head, "traceparent"), parents, "{body} {fields:?}");
         assert_eq!(values(&head, "tracestate"), states, "{body} {fields:?}");
     }
-    let head = Gateway::new(r#"{"trace_context":false}"#).post(none, &both);
+    let head = Gateway::new(r#"{"trace_context":"off"}"#).post(none, &both);
     assert_eq!(values(&head, "traceparent"), [""; 0]);
+}
+
+#[test]
+fn a_messages_baggage_goes_its_own_way() {
+    let call = |meta: &str| CALL.replace("{\"name\"", &format!(r#"{{"_meta":{{{meta}}},"name""#));
+    for (meta, fields, expected) in [
+        (r#""baggage":"a=1;p, b=2""#, vec![], vec!["a=1;p, b=2"]),
+        (r#""baggage":"a=1""#, vec![("traceparent", "mine")], vec!["a=1"]),
+        (r#""baggage":"a=1""#, vec![("baggage", "b=2")], vec!["b=2"]),
+        (r#""baggage":"a b""#, vec![], vec![]),
+        (r#""baggage":"a=1\r\nx: y""#, vec![], vec![]),
+    ] {
+        let head = Gateway::new("{}").post(&fields, &call(meta));
+        assert_eq!(values(&head, "baggage"), expected, "{meta} {fields:?}");
+    }
+}
+
+#[test]
+fn the_heads_trace_context_stands_in_the_message_if_that_is_asked_for() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let annotated = |sse: &str, fields: &[Field<'_>], body: &str| {
+        Gateway::new(sse).forward("POST", fields, body).2
+    };
+    let with =
+        |members: &str| CALL.replace("{\"name\"", &format!(r#"{{"_meta":{{{members}}},"name""#));
+    let parent = ("TraceParent", PARENT);
+    let whole = [parent, ("tracestate", "a=\"1"), ("tracestate", "b=2"), ("baggage", "c=3")];
+    let members = format!(r#""traceparent":"{PARENT}","tracestate":"a=\"1,b=2","baggage":"c=3""#);
+    let both = r#"{"trace_context":"both"}"#;
+    assert_eq!(annotated(both, &whole, CALL), Some(with(&members)));
+    let members = format!(r#""traceparent":"{PARENT}""#);
+    assert_eq!(annotated(both, &[parent], CALL), Some(with(&members)));
+    let odd = [parent, ("tracestate", "none"), ("baggage", "none")];
+    assert_eq!(annotated(both, &odd, CALL), Some(with(&members)));
+    assert_eq!(annotated(both, &[("baggage", "c=3")], CALL), Some(with(r#""baggage":"c=3""#)));
+
+    for sse in ["{}", r#"{"trace_context":"to_headers"}"#, r#"{"trace_context":"off"}"#] {
+        assert_eq!(annotated(sse, &whole, CALL), None, "{sse}");
+    }
+    for fields in [
+        &[][..],
+        &[("tracestate", "a=1")],
+        &[("traceparent", "00-0-0-00"), ("tracestate", "a=1")],
+        &[parent, parent],
+        &[parent, ("Content-Digest", "sha-256=:AA==:")],
+        &[parent, ("digest", "SHA-256=AA==")],
+    ] {
+        assert_eq!(annotated(both, fields, CALL), None, "{fields:?}");
+    }
+    for body in [
+        &with(r#""traceparent":"?""#),
+        &with(r#""baggage":null"#),
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+    ] {
+        assert_eq!(annotated(both, &whole, body), None, "{body}");
+    }
 }
 
 #[test]
