@@ -5,7 +5,8 @@
 #   .tools/venv-wasmtime  APISIX's wasm engine          tests/requirements-wasmtime.txt
 #   tests/clients/node_modules  the TypeScript SDKs     tests/clients/package-lock.json
 #   tests/servers/node_modules  the authorization server, and Node 22 to run it   tests/servers/package-lock.json
-# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [node]      all of them if none is named.
+#   .tools/debian     nginx with Lua, skopeo, a registry    Debian's packages, unpacked: nothing of them is started
+# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [node] [debian]      all of them if none is named.
 # Does nothing, at once, for what is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -76,12 +77,39 @@ install_node() {
   packages tests/servers "authorization server, Node 22"
 }
 
+# Not pinned: Debian keeps one version of each, and changes it for repairs only. With the libraries that a small
+# installation lacks.
+DEBIAN_PACKAGES=(
+  nginx libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache libluajit2-5.1-2 libpcre3
+  skopeo libgpgme11 libassuan0 libgpg-error0 libdevmapper1.02.1
+  docker-registry
+)
+
+install_debian() {
+  local directory=.tools/debian want package
+  command -v apt-get >/dev/null || fail "the tests of packages need nginx with Lua, skopeo and docker-registry from Debian 12"
+  want=$(printf '%s\n' "${DEBIAN_PACKAGES[@]}" | sha256sum | cut -d' ' -f1)
+  current "$directory/.installed" "$want" && return
+  say "nginx, skopeo, registry: unpacking into $directory"
+  rm -rf "$directory"
+  mkdir -p "$directory/packages"
+  step "could not download ${DEBIAN_PACKAGES[*]}: run apt-get update as root, then try again" \
+    bash -c 'cd "$1" && shift && { apt-get download "$@" || { apt-get update && apt-get download "$@"; }; }' \
+    bash "$directory/packages" "${DEBIAN_PACKAGES[@]}"
+  for package in "$directory"/packages/*.deb; do
+    dpkg-deb --extract "$package" "$directory"
+  done
+  rm -rf "$directory/packages"
+  printf '%s' "$want" >"$directory/.installed"
+  say "nginx, skopeo, registry: done"
+}
+
 mkdir -p .tools
 exec 9>.tools/.lock && flock 9 # two targets may start at once
-(( $# )) || set -- python mcp1 wasmtime node
+(( $# )) || set -- python mcp1 wasmtime node debian
 for part in "$@"; do
   case $part in
-    python | mcp1 | wasmtime | node) "install_$part" ;;
-    *) fail "unknown part '$part'; there are: python mcp1 wasmtime node" ;;
+    python | mcp1 | wasmtime | node | debian) "install_$part" ;;
+    *) fail "unknown part '$part'; there are: python mcp1 wasmtime node debian" ;;
   esac
 done
