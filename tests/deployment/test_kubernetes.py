@@ -1,7 +1,7 @@
 """envoy/kubernetes/ holds only fields that there are, and its documents agree with each other.
 
 That Envoy takes what is in them is shown by test_kubernetes_envoy.py, and that the module takes the APISIX
-configuration by tests/tests/deployment.rs.
+configuration by tests/tests/apisix.rs.
 """
 
 from __future__ import annotations
@@ -209,6 +209,7 @@ def test_the_issuer_is_the_host_that_the_mesh_is_told_of(name: str) -> None:
 def test_there_is_a_backup_only_where_the_unhealthy_are_found() -> None:
     policy = one(ISTIO, "DestinationRule", "mcp")["spec"]["trafficPolicy"]
     assert policy["loadBalancer"]["localityLbSetting"]["failoverPriority"] and policy["outlierDetection"]
+    assert "consistentHash" not in policy["loadBalancer"]
 
 
 # --- APISIX

@@ -2,7 +2,7 @@
 
 wasm-nginx-module is not to be had here: its one directive is taken out, and a stand-in takes the place of its Lua
 library. All else in the file is run as it is. That the module takes the configuration in it is shown by
-tests/tests/deployment.rs.
+tests/tests/apisix.rs.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def nginx(directory: Path, *changes: tuple[str, str]) -> Iterator[Nginx]:
         text = replaced(
             SHIPPED,
             ("    wasm_vm wasmtime;\n", temporary),
-            ("/usr/local/openresty/wasm/lib/?.lua;", f"{directory}/?.lua;{lua}/?.lua;"),
+            ("/usr/local/openresty/lualib/?.lua;", f"{directory}/?.lua;{lua}/?.lua;"),
             ("/tmp/mcp-nginx.pid", str(directory / "nginx.pid")),
             ("access_log /dev/stdout mcp;", f"access_log {directory / 'access.log'} mcp;"),
             ("listen 127.0.0.1:8080;", f"listen 127.0.0.1:{port};"),
