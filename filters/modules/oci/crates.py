@@ -36,7 +36,7 @@ class Graph:
 
 
 def linked_into(package: str, repository: Path) -> Graph:
-    """Without what only the build or the tests use. Proc-macros run in the compiler; nothing of them is left."""
+    """Without what only the build or the tests use. Proc-macros run in the compiler and leave nothing."""
     command = ["cargo", "tree", "--quiet", "--locked", "--package", package, "--target", TARGET]
     command += ["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", " {p}|{l}|{r}"]
     tree = subprocess.run(command, cwd=repository, check=True, stdout=subprocess.PIPE, text=True).stdout

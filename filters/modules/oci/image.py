@@ -1,8 +1,8 @@
 """A module as an image that gateways fetch.
 
 There are two forms of the "Wasm image": an artifact with media types of its own, and one that is an ordinary
-image whose last layer holds `plugin.wasm`. Envoy Gateway and Istio read both. This writes the second, since every
-registry and every image tool knows it.
+image whose last layer holds `plugin.wasm`. Envoy Gateway and Istio read both. This writes the second, since
+every registry and every image tool knows it.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ class Module:
 
 def add(layout: Layout, module: Module, bill: bytes, created: int, source: str | None) -> Descriptor:
     """The image under the module's version, and the bill of materials, which refers to it, beside it."""
+    moment = datetime.fromtimestamp(created, UTC)
     annotations = {
         "org.opencontainers.image.title": module.name,
         "org.opencontainers.image.version": module.version,
         "org.opencontainers.image.licenses": module.licence,
         "org.opencontainers.image.description": module.description,
-        "org.opencontainers.image.created": datetime.fromtimestamp(created, UTC).strftime(
-            "%Y-%m-%dT%H:%M:%SZ"
-        ),
+        "org.opencontainers.image.created": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     if source:
         annotations["org.opencontainers.image.source"] = source
