@@ -127,13 +127,14 @@ def test_every_object_that_is_named_is_in_the_file() -> None:
 
 def test_the_flag_is_set_on_the_filter_that_the_policy_makes() -> None:
     gateway, policy = one(EG, "Gateway"), one(EG, "EnvoyExtensionPolicy")
-    [flag, cluster] = one(EG, "EnvoyPatchPolicy")["spec"]["jsonPatches"]
+    [flag, failure, cluster] = one(EG, "EnvoyPatchPolicy")["spec"]["jsonPatches"]
     [listener] = gateway["spec"]["listeners"]
     names = [gateway["metadata"]["namespace"], gateway["metadata"]["name"], listener["name"]]
-    assert flag["name"] == "/".join(names)
+    assert flag["name"] == failure["name"] == "/".join(names)
     owner = policy["metadata"]
     filter_name = f"{WASM}/envoyextensionpolicy/{owner['namespace']}/{owner['name']}/wasm/0"
-    assert flag["operation"]["jsonPath"] == f"$..http_filters[?(@.name=='{filter_name}')].typed_config.config"
+    place = f"$..http_filters[?(@.name=='{filter_name}')].typed_config.config"
+    assert flag["operation"]["jsonPath"] == failure["operation"]["jsonPath"] == place
     assert (flag["operation"]["path"], flag["operation"]["value"]) == (
         "/allow_on_headers_stop_iteration",
         True,
