@@ -4,13 +4,17 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help wasm demo test setup test-core test-modules test-envoy lint fmt conformance bench
+.PHONY: help wasm oci demo test setup test-core test-modules test-envoy lint fmt conformance bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 wasm: ## build the modules into dist/*.wasm
 	@filters/modules/wasm.sh modules
+
+oci: wasm ## pack the modules as OCI images into dist/oci/, with bills of materials and checksums
+	@tests/setup.sh python
+	@PYTHONPATH=filters/modules .tools/venv/bin/python -m oci $(OPTIONS)
 
 demo: ## drive real MCP servers through Envoy with our filters, and show what happened
 	@filters/modules/wasm.sh modules gateway session

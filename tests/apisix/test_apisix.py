@@ -305,9 +305,9 @@ def test_every_file_that_the_readme_names_is_there() -> None:
     # As the reader types them in the root of the repository, or as they are called beside the README.
     commands = text.replace("$PWD/", "")
     typed = {REPOSITORY / path for path in re.findall(r"(?<![\w/])apisix/[\w.]+\w", commands)}
-    named = {APISIX / name for name in re.findall(r"`(\w+\.(?:yaml|sh))`", text)}
+    named = {APISIX / name for name in re.findall(r"`(\w+\.(?:yaml|sh|conf))`", text)}
     built = set(re.findall(r"\bdist/(\w+)\.wasm", text)) | set(re.findall(r"`(mcp_\w+)\.wasm`", text))
-    assert len(links) == 1 and len(typed) == 3 and len(named) == 3 and built
+    assert len(links) == 3 and len(typed) == 4 and len(named) == 5 and built
     assert [path for path in links | typed | named if not path.exists()] == []
     assert built <= {plugin["name"] for plugin in CONFIG["wasm"]["plugins"]}
 

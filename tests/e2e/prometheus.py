@@ -20,7 +20,7 @@ import yaml
 from e2e.envoy_config import REPOSITORY
 from e2e.process import Process, free_port
 
-BINARIES = REPOSITORY / ".tools" / "prometheus" / "usr" / "bin"
+BINARIES = REPOSITORY / ".tools" / "debian" / "usr" / "bin"
 START_SECONDS = 30.0
 
 

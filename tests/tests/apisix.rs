@@ -1,7 +1,8 @@
 //! What apisix/ configures is what the modules take under APISIX, after what its JSON makes of it.
 //!
 //! The routes are read from `apisix/admin.sh`; that `apisix/apisix.yaml` says the same is a test in
-//! Python (`tests/apisix`).
+//! Python (`tests/apisix`). The same host has other files too: `apisix/nginx.conf`, and
+//! `envoy/kubernetes/apisix.yaml`.
 
 use mcp_harness::{Exchange, Host, LogLevel, Options, Profile, Request};
 use mcp_tests::module;
@@ -23,6 +24,13 @@ fn objects() -> Map<String, Value> {
         objects.insert(path.to_owned(), object.unwrap_or_else(|error| panic!("{path}: {error}")));
     }
     objects
+}
+
+/// The lines of a file between two lines, without them.
+fn between(file: &str, first: &str, last: &str) -> String {
+    let text = std::fs::read_to_string(module::repository().join(file)).expect("a file");
+    let lines = text.lines().skip_while(|line| line.trim() != first).skip(1);
+    lines.take_while(|line| line.trim() != last).collect::<Vec<_>>().join("\n")
 }
 
 /// Every use of a module: the route, the module's name, its configuration.
@@ -133,6 +141,22 @@ fn every_module_takes_its_configuration_lets_nobody_in_unknown_and_says_where_to
         }
         // The module answers only what a route leads to it.
         assert_eq!(route["uris"], Value::from(expected), "{module}");
+    }
+}
+
+/// A configuration that is a text reaches the module as it is.
+#[test]
+fn mcp_gateway_takes_the_texts_of_nginx_conf_and_of_kubernetes() {
+    for text in [
+        between("apisix/nginx.conf", "local configuration = [=[", "]=]"),
+        between("envoy/kubernetes/apisix.yaml", "conf: |", "---"),
+    ] {
+        let configuration: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(configuration["admission"]["paths"], Value::from(vec!["/mcp"]));
+        let mut host = gateway("mcp_gateway", text);
+        assert_eq!(ask(&mut host, "/mcp"), (401, vec![]));
+        let metadata = "/.well-known/oauth-protected-resource/mcp";
+        assert_eq!(ask(&mut host, metadata), (200, vec![]));
     }
 }
 
