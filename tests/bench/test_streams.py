@@ -179,8 +179,13 @@ def test_a_request_that_comes_in_pieces_is_read_as_a_whole(holding):
     request = OPEN.to(f"http://127.0.0.1:{holding.port}/mcp")
     with socket.create_connection(("127.0.0.1", holding.port), 5) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for place in range(0, len(request), 40):
-            connection.sendall(request[place : place + 40])
+        for place in (slice(0, 40), slice(40, -1)):
+            connection.sendall(request[place])
+            connection.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+        connection.sendall(request[-1:])
+        connection.settimeout(5)
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
 
 
