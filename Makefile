@@ -49,7 +49,7 @@ conformance: wasm ## the official MCP conformance suite, direct and through Envo
 	@tests/conformance/setup.sh
 	@cd tests && ../.tools/venv/bin/python -m conformance.run
 
-bench: wasm ## measure CPU per request, token verification, speed of scan and estimator, module size; prints ratios
+bench: wasm ## measure CPU per request, event streams, token verification, speed of scan and estimator, module size; prints ratios
 	@tests/setup.sh python
 	@tests/bench/setup.sh
 	@cargo build --quiet --locked --release -p mcp-bench-scan -p mcp-bench-estimate -p mcp-bench-verify

@@ -3,12 +3,11 @@
 Both judge tokens by keys that are written in their configuration, so no key server takes part.
 """
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from bench import tokens
 from bench.load import Distinct, Same
+from bench.natives import jwt_authn, natively
 from bench.tokens import Issuer, bearer, tampered
 from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Topic, Variant, quiet, router_only
 from bench.workload import HEADERS, SMALL, body
@@ -51,19 +50,15 @@ def topics() -> list[Topic]:
 
 def warm(issuer: Issuer) -> list[Variant]:
     """Configurations that remember a token once it is verified, the baseline first."""
-    caching = _jwt_authn(issuer, CACHE)
-
-    def caching_and_mcp(config: EnvoyConfig) -> None:
-        caching(config)
-        config.http_filters().insert(1, NATIVE)
-
+    caching = jwt_authn(issuer, CACHE)
     probe = Probe(issuer, [WARM_ALGORITHM])
+    checked = {401: probe.bad, 400: probe.mismatched}
     return [
         Variant(ROUTER, router_only, probe.anything),
-        Variant(JWT_AUTHN, caching, probe.good, {401: probe.bad}, CACHE_HITS),
-        Variant(JWT_AUTHN_AND_MCP, caching_and_mcp, probe.good, {401: probe.bad, 400: probe.mismatched}, CACHE_HITS),
+        Variant(JWT_AUTHN, natively(caching), probe.good, {401: probe.bad}, CACHE_HITS),
+        Variant(JWT_AUTHN_AND_MCP, natively(caching, NATIVE), probe.good, checked, CACHE_HITS),
         _trusting(issuer, probe),
-        Variant(ENFORCING, _ours(issuer, "enforce"), probe.good, {401: probe.bad, 400: probe.mismatched}),
+        Variant(ENFORCING, _ours(issuer, "enforce"), probe.good, checked),
     ]
 
 
@@ -72,7 +67,7 @@ def cold(issuer: Issuer) -> list[Variant]:
     probe = Probe(issuer, COLD_ALGORITHMS)
     return [
         Variant(ROUTER, router_only, probe.anything),
-        Variant(JWT_AUTHN, _jwt_authn(issuer, None), probe.good, {401: probe.bad}),
+        Variant(JWT_AUTHN, natively(jwt_authn(issuer, None)), probe.good, {401: probe.bad}),
         _trusting(issuer, probe),
     ]
 
@@ -119,30 +114,6 @@ class Probe:
 
 def _trusting(issuer: Issuer, probe: Probe) -> Variant:
     return Variant(TRUSTING, _ours(issuer, "trust_headers"), [*probe.good, *probe.mismatched], {401: probe.bad})
-
-
-def _jwt_authn(issuer: Issuer, cache: dict[str, int] | None) -> Edit:
-    provider: dict[str, Any] = {
-        "issuer": tokens.NAME,
-        "audiences": [tokens.AUDIENCE],
-        "local_jwks": {"inline_string": json.dumps(issuer.jwks())},
-    }
-    if cache is not None:
-        provider["jwt_cache_config"] = cache
-    native = {
-        "name": "envoy.filters.http.jwt_authn",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": {"bench": provider},
-            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "bench"}}],
-        },
-    }
-
-    def edit(config: EnvoyConfig) -> None:
-        router_only(config)
-        config.http_filters().insert(0, native)
-
-    return edit
 
 
 def _ours(issuer: Issuer, validation: str) -> Edit:

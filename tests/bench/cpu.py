@@ -68,11 +68,11 @@ def measure(
                         samples[name, load_name].append(used * 1e6 / load.number)
         requests = rounds * sum(load.number for load in loads.values())
         for variant in variants:
-            _confirm(variant, envoys[variant.name], requests)
+            confirm(variant, envoys[variant.name], requests)
     return samples
 
 
-def _confirm(variant: Variant, envoy: Envoy, requests: int) -> None:
+def confirm(variant: Variant, envoy: Envoy, requests: int) -> None:
     """Our modules hand their counts over with their ticks, so the last ones may take a moment."""
     deadline = time.monotonic() + COUNTED_SECONDS
     while True:

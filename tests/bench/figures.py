@@ -29,6 +29,12 @@ def over(baseline: Sequence[float], values: Sequence[float]) -> Figure:
     return Figure.of([value - base for base, value in zip(baseline, values, strict=True)])
 
 
+def highest(baseline: Sequence[float], values: Sequence[float], percent: int) -> float:
+    """What `values` cost over `baseline` at most in so many percent of the rounds."""
+    differences = [value - base for base, value in zip(baseline, values, strict=True)]
+    return statistics.quantiles(differences, n=100, method="inclusive")[percent - 1]
+
+
 def order(names: Sequence[str], turn: int) -> list[str]:
     """The order of round `turn`: each round starts one further on, so that no place favours anyone."""
     start = turn % len(names)

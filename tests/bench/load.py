@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -107,17 +108,36 @@ def request(url: str, headers: Mapping[str, str], body: bytes) -> bytes:
     return "\r\n".join(head).encode() + HEAD_END + body
 
 
+@dataclass(frozen=True)
+class Post:
+    """A POST that each of several servers gets."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def to(self, url: str) -> bytes:
+        """As it goes over the wire to the server of that URL."""
+        return request(urljoin(url, self.path), self.headers, self.body)
+
+
+def connect(url: str) -> socket.socket:
+    """A connection to the server of that URL."""
+    target = urlsplit(url)
+    return socket.create_connection((target.hostname, target.port), LIMIT_SECONDS)
+
+
 def drive_each(url: str, requests: Sequence[bytes]) -> None:
     """Sends each request once, whichever connection is free first.
 
     Raises:
         LoadError: One was not answered with 2xx, or not in time.
     """
-    target, waiting, answered = urlsplit(url), iter(requests), 0
+    waiting, answered = iter(requests), 0
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         for first in itertools.islice(waiting, CONNECTIONS):
-            connection = stack.enter_context(socket.create_connection((target.hostname, target.port), LIMIT_SECONDS))
+            connection = stack.enter_context(connect(url))
             selector.register(connection, selectors.EVENT_READ, bytearray())
             connection.sendall(first)
         while answered < len(requests):

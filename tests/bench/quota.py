@@ -4,7 +4,6 @@ Every configuration of ours has a tenant that may do nothing, so that a probe te
 does not; nobody else comes near a limit.
 """
 
-import copy
 import itertools
 import json
 import random
@@ -14,7 +13,9 @@ from typing import Any
 
 from bench import streams
 from bench.load import Distinct, Same, drive_each, request
-from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Topic, Variant, does_nothing, quiet, router_only
+from bench.natives import LOCAL_RATELIMIT_OK, METADATA_ADDED, local_ratelimit, natively, sse_to_metadata
+from bench.upstream import answer_with
+from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Topic, Variant, does_nothing, quiet, router_only
 from bench.workload import HEADERS, PATH, SMALL, TOOL, body
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
@@ -28,7 +29,7 @@ AIMS_STREAMS = {ONE_LIMIT: 0.6}
 AIMS_KEYS = {MANY_KEYS: 1.2}
 REQUESTS, REQUESTS_STREAMS, REQUESTS_KEYS = 500, 20, 300
 
-ENOUGH, NATIVE_ENOUGH = 2**50, 4_000_000_000
+ENOUGH = 2**50
 NOBODY = "nobody"
 CALLER = {"X-Tenant": "acme", "X-Principal": "alice@acme.example", "X-Agent": "assistant-7"}
 SOURCES = {"tenant_header": "x-tenant", "principal_header": "x-principal", "agent_header": "x-agent"}
@@ -42,8 +43,6 @@ PROMPT = {
 }
 BATCH, BATCHES_AT_ONCE = 64, 500
 
-NATIVE_OK = "bench.http_local_rate_limit.ok"
-METADATA_ADDED = "sse_to_metadata.resp.json.metadata_added"
 ALLOWED = "wasmcustom.mcp_quota_calls.limit.requests_0.outcome.allowed"
 EXACT, ESTIMATED = (f"wasmcustom.mcp_quota_usage.provenance.{word}" for word in ("exact", "estimated"))
 
@@ -95,13 +94,13 @@ def counters(nothing: Path) -> list[Variant]:
     anything = [CALL, _of_nobody(CALL)]
     windows = ("1m", "10m", "1h", "24h", "30days")
     five_keys = limits("tokens", "tenant", "principal", "agent", "principal+tool", "ip")
-    native, by_principal = _local_ratelimit(), _local_ratelimit(by_principal=True)
+    native, by_principal = local_ratelimit(), local_ratelimit(by_principal=True)
     return [
         Variant(ROUTER, router_only, anything),
         Variant("a module that does nothing", does_nothing(nothing), anything),
-        Variant(LOCAL_RATELIMIT, _natively(native), anything, {}, NATIVE_OK),
-        Variant("the same, by principal", _natively(by_principal), anything, {}, NATIVE_OK),
-        Variant("Envoy's native mcp and local_ratelimit", _natively(NATIVE, native), anything, {}, NATIVE_OK),
+        Variant(LOCAL_RATELIMIT, natively(native), anything, {}, LOCAL_RATELIMIT_OK),
+        Variant("the same, by principal", natively(by_principal), anything, {}, LOCAL_RATELIMIT_OK),
+        Variant("Envoy's native mcp and local_ratelimit", natively(NATIVE, native), anything, {}, LOCAL_RATELIMIT_OK),
         _ours("mcp_quota, 1 limit on requests", limits("requests", "principal"), ALLOWED),
         _ours("the same, enforce", limits("requests", "principal"), ALLOWED, validation="enforce"),
         _ours(ONE_LIMIT, limits("tokens", "principal"), ESTIMATED),
@@ -116,7 +115,7 @@ def readers(path: Sequence[str], passes: dict[str, str], counter: str) -> list[V
     anything = [passes, _of_nobody(passes)]
     return [
         Variant(ROUTER, router_only, anything),
-        Variant(SSE_TO_METADATA, _natively(_sse_to_metadata(path)), anything, {}, METADATA_ADDED),
+        Variant(SSE_TO_METADATA, natively(sse_to_metadata(path)), anything, {}, METADATA_ADDED),
         _ours(ONE_LIMIT, limits("tokens", "principal"), counter, passes=passes),
     ]
 
@@ -166,16 +165,7 @@ def _of_nobody(headers: Mapping[str, str]) -> dict[str, str]:
 
 def answer_with_streams(config: EnvoyConfig) -> None:
     """Makes the upstream answer with an event stream on the paths of those."""
-    routes = config.connection_manager()["route_config"]
-    routes["max_direct_response_body_size_bytes"] = 1024 * 1024
-    (host,) = routes["virtual_hosts"]
-    (document,) = host["routes"]
-    for path, stream in ((EVENTS_PATH, streams.progress()), (COMPLETIONS_PATH, streams.completion())):
-        route = copy.deepcopy(document) | {"match": {"path": path}}
-        route["direct_response"]["body"] = {"inline_string": stream.decode()}
-        (added,) = route["response_headers_to_add"]
-        added["header"]["value"] = "text/event-stream"
-        host["routes"].insert(0, route)
+    answer_with(config, {EVENTS_PATH: streams.progress(), COMPLETIONS_PATH: streams.completion()})
 
 
 def limits(unit: str, *keys: str, windows: Sequence[str] = ("24h",)) -> list[dict[str, Any]]:
@@ -219,47 +209,3 @@ def _ours(
     if validation == "enforce":
         refuses[400] = [passes | OTHER_NAME]
     return Variant(name, edit, [passes], refuses, counter, prepare)
-
-
-def _natively(*filters: Mapping[str, Any]) -> Edit:
-    """Native filters in the filter's place."""
-
-    def edit(config: EnvoyConfig) -> None:
-        router_only(config)
-        config.http_filters()[:0] = copy.deepcopy(filters)
-
-    return edit
-
-
-def _local_ratelimit(by_principal: bool = False) -> dict[str, Any]:
-    """The native filter with one bucket for all, or one for each principal."""
-    bucket = {"max_tokens": NATIVE_ENOUGH, "tokens_per_fill": NATIVE_ENOUGH, "fill_interval": "86400s"}
-    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    settings: dict[str, Any] = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-        "stat_prefix": "bench",
-        "token_bucket": bucket,
-        "filter_enabled": always,
-        "filter_enforced": always,
-    }
-    if by_principal:
-        header = {"header_name": "x-principal", "descriptor_key": "principal"}
-        settings["rate_limits"] = [{"actions": [{"request_headers": header}]}]
-        # An entry without a value has a bucket for each value there is.
-        settings["descriptors"] = [{"entries": [{"key": "principal"}], "token_bucket": bucket}]
-    return {"name": "envoy.filters.http.local_ratelimit", "typed_config": settings}
-
-
-def _sse_to_metadata(path: Sequence[str]) -> dict[str, Any]:
-    """The native filter that looks for the number at that path in each event."""
-    found = {"metadata_namespace": "bench", "key": "found", "type": "NUMBER"}
-    rule = {"selectors": [{"key": key} for key in path], "on_present": found}
-    parser = {
-        "@type": "type.googleapis.com/envoy.extensions.content_parsers.json.v3.JsonContentParser",
-        "rules": [{"rule": rule}],
-    }
-    settings = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata",
-        "response_rules": {"content_parser": {"name": "envoy.content_parsers.json", "typed_config": parser}},
-    }
-    return {"name": "envoy.filters.http.sse_to_metadata", "typed_config": settings}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import wasmtime
 
-from bench import auth, cpu, estimate, modules, quota, scan, verify
+from bench import auth, cpu, estimate, modules, quota, scan, sse, stream_tables, verify
 from bench.engines import ENGINES, SLOT_SECONDS, EngineError
 from bench.figures import Figure, over, ratio
 from bench.load import LoadError, Same
@@ -29,7 +29,9 @@ REQUESTS = {SMALL: 1000, LARGE: 100}
 SCAN_SIZES = (1024, 64 * 1024, 1024 * 1024)
 ESTIMATE_KINDS = ("prose", "code", "json", "base64", "zh", "ar")
 LOAD_ROUNDS, SCAN_ROUNDS, ESTIMATE_ROUNDS, VERIFY_ROUNDS = 7, 11, 11, 11
-TOPICS = ("cpu", "auth", "quota", "scan", "estimate", "verify", "modules")
+FIRST_EVENTS_A_ROUND, LARGE_ROUNDS, LARGE_BYTES = 8, 2, 100 * 1024 * 1024
+IDLE_STREAMS = (1000, 5000)
+TOPICS = ("cpu", "auth", "quota", "sse", "scan", "estimate", "verify", "modules")
 
 
 class Progress:
@@ -48,6 +50,12 @@ class Progress:
         elif last or now - self._said >= self.EVERY_SECONDS:
             self._said = now
             print(line, file=sys.stderr, flush=True)
+
+
+def _nothing(module: Path, callback: str = "") -> Path:
+    """Writes the module that does nothing, with one more callback; returns its path."""
+    module.write_bytes(wasmtime.wat2wasm(NOTHING.read_text().rstrip().removesuffix(")") + callback + ")"))
+    return module
 
 
 def _added(compared: Sequence[Variant], samples: cpu.Samples, load: str) -> dict[str, Figure]:
@@ -95,6 +103,14 @@ def _compare(topics: Sequence[Topic], rounds: int, progress: Callable[[str], Non
                     [[*row, aim(topic.aims.get(row[0]))] for row in rows],
                 )
             )
+
+
+def _sse(nothing: Path, rounds: int, progress: Callable[[str], None]) -> None:
+    compared = sse.Compared(nothing)
+    _compare([compared.topic()], rounds, progress)
+    print(stream_tables.first_event(compared, rounds * FIRST_EVENTS_A_ROUND, progress))
+    print(stream_tables.idle(compared, IDLE_STREAMS, progress))
+    print(stream_tables.large(compared, LARGE_BYTES, LARGE_ROUNDS, progress))
 
 
 def _scan(target: Path) -> None:
@@ -178,14 +194,15 @@ def main() -> int:
     print(machine(), flush=True)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            nothing = Path(name) / "nothing.wasm"
-            nothing.write_bytes(wasmtime.wat2wasm(NOTHING.read_text()))
+            nothing = _nothing(Path(name) / "nothing.wasm")
             if "cpu" in topics:
                 _cpu(nothing, arguments.rounds, progress)
             if "auth" in topics:
                 _compare(auth.topics(), arguments.rounds, progress)
             if "quota" in topics:
                 _compare(quota.topics(nothing), arguments.rounds, progress)
+            if "sse" in topics:
+                _sse(_nothing(Path(name) / "listening.wasm", sse.CALLBACK), arguments.rounds, progress)
             if "scan" in topics:
                 _scan(target)
             if "estimate" in topics:

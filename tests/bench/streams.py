@@ -10,12 +10,37 @@ TOKENS_IN, TOKENS_OUT = 25, EVENTS - 4
 
 def progress() -> bytes:
     """An answer to a `tools/call`: progress notifications, then the result."""
-    return b"".join(b"event: message\ndata: " + _json(message) + b"\n\n" for message in _progress())
+    return b"".join(_events())
+
+
+def result() -> bytes:
+    """The result alone."""
+    *_, last = _events()
+    return last
+
+
+def long(size: int) -> list[bytes]:
+    """About `size` bytes of such an answer, in pieces that each end with an event: the notifications again and again,
+    and one result."""
+    *notifications, last = _events()
+    piece = b"".join(notifications)
+    return [piece] * (size // len(piece)) + [last]
+
+
+def notification(size: int) -> bytes:
+    """One event, with as many bytes of text."""
+    params = {"level": "info", "data": "x" * size}
+    message = {"jsonrpc": "2.0", "method": "notifications/message", "params": params}
+    return _event(message)
 
 
 def completion() -> bytes:
     """An OpenAI chat completion, its usage in the last chunk but the end mark, as `include_usage` asks for it."""
     return b"".join(b"data: " + text + b"\n\n" for text in (*map(_json, _chunks()), b"[DONE]"))
+
+
+def _events() -> Iterator[bytes]:
+    return (_event(message) for message in _progress())
 
 
 def _progress() -> Iterator[dict[str, object]]:
@@ -51,6 +76,10 @@ def _chunks() -> Iterator[dict[str, object]]:
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
     }
     yield head | {"choices": [], "usage": usage}
+
+
+def _event(message: object) -> bytes:
+    return b"event: message\ndata: " + _json(message) + b"\n\n"
 
 
 def _json(value: object) -> bytes:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.figures import Figure, order, over, ratio
+from bench.figures import Figure, highest, order, over, ratio
 from bench.load import LoadError, check
 from bench.workload import HEADERS, LARGE, SMALL, body
 
@@ -24,6 +24,12 @@ def test_median_and_quartiles(values, figure):
 
 def test_noise_of_a_round_cancels():
     assert over([100, 200, 300], [110, 210, 310]) == Figure(10, 10, 10)
+
+
+def test_a_rare_difference_is_of_rounds_too():
+    baseline = list(range(101))
+    values = [base + place for place, base in enumerate(baseline)]
+    assert [highest(baseline, values, percent) for percent in (1, 50, 99)] == [1, 50, 99]
 
 
 def test_rounds_that_do_not_pair_are_an_error():

@@ -35,8 +35,8 @@ class Issuer:
         keys = [json.loads(text) | purpose | {"kid": name, "alg": name} for name, text in texts.items()]
         return {"keys": keys}
 
-    def token(self, algorithm: str) -> str:
-        """An access token (RFC 9068) that is valid now; no two are the same."""
+    def token(self, algorithm: str, **more: Any) -> str:
+        """An access token (RFC 9068) that is valid now, with `more` claims; no two are the same."""
         key = {"RS256": self._rsa, "ES256": self._ec, "EdDSA": self._ed}[algorithm]
         now, number = int(time.time()), next(self._numbers)
         claims = {
@@ -48,6 +48,7 @@ class Issuer:
             "iat": now,
             "exp": now + LIFETIME_SECONDS,
             "jti": f"bench-{number:012}",
+            **more,
         }
         return jwt.encode(claims, key, algorithm, headers={"kid": algorithm, "typ": "at+jwt"})
 

@@ -63,6 +63,13 @@ impl Block {
         *self = Self { data, ..Self::default() };
     }
 
+    /// Gives back a buffer that holds nothing: streams are many and mostly idle.
+    pub(super) fn rest(&mut self) {
+        if self.data.is_empty() {
+            self.data = Vec::new();
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         [Some(&self.kind), Some(&self.data), Some(&self.value), self.id.as_ref()]
@@ -85,5 +92,5 @@ impl Block {
     }
 }
 
-/// Bytes of buffer that a stream keeps between events; streams are many and mostly idle.
+/// Bytes of buffer that are kept from one event to the next, if that has begun.
 const RETAINED: usize = 4096;

@@ -87,7 +87,8 @@ impl Parser {
             let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let Some((text, [ending, tail @ ..])) = end.and_then(|end| rest.split_at_checked(end))
             else {
-                return self.text(rest);
+                self.text(rest);
+                break;
             };
             self.text(text);
             self.after_cr = *ending == b'\r';
@@ -99,6 +100,7 @@ impl Parser {
                 self.block.clear();
             }
         }
+        self.block.rest();
     }
 
     /// Drops a byte order mark from the start of the stream.
