@@ -53,7 +53,7 @@ class Agent:
         self.statuses: list[int] = []
         """Of all answers of the endpoint, in order."""
         self.left: dict[str, int] = {}
-        """What the last answer that said so left of each limit."""
+        """What is left of each limit, by the last answer that said so."""
         self.news: queue.Queue[str] = queue.Queue()
         """What the server logged on the session's own stream."""
         self.pages: list[str] = []
@@ -121,7 +121,7 @@ class Agent:
             if str(response.url) == self.url:
                 self.statuses.append(response.status_code)
                 left = {name: int(rest) for name, rest in LEFT.findall(response.headers.get("ratelimit", ""))}
-                self.left = left or self.left
+                self.left = {**self.left, **left}
 
         async def read_message(message: Any) -> None:
             if isinstance(message, LoggingMessageNotification):
