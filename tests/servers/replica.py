@@ -42,7 +42,6 @@ class Ledger:
 def add_tools(server: MCPServer, name: str, state: Path) -> None:
     """Tools that change something. `call` tells one execution from another, whoever asks for it."""
     ledger = Ledger(state / "executed", name)
-    sent = 0
 
     @server.tool()
     def place_order(call: str) -> str:
@@ -68,11 +67,9 @@ def add_tools(server: MCPServer, name: str, state: Path) -> None:
     @server.tool()
     async def send_news(ctx: Context, call: str, count: int) -> str:
         """Sends numbered messages on the session's own stream (legacy)."""
-        nonlocal sent
         ledger.write(call, "began")
-        for _ in range(count):
-            sent += 1
-            await ctx.session.send_log_message("info", f"{call} news {sent} from {name}")
+        for number in range(1, count + 1):
+            await ctx.session.send_log_message("info", f"{call} news {number} from {name}")
         ledger.write(call, "ended")
         return f"{call} sent {count} from {name}"
 
