@@ -240,7 +240,6 @@ def test_the_books_balance_after_a_bad_day(scene: Picture) -> None:
     began = [line["call"] for line in scene.ledger.lines() if line["what"] == "began"]
     assert [call for call in began if call.startswith("hal-")] == ["hal-1", "hal-2", "hal-3", "hal-4"]
     assert spent == 4
-    assert log_of(scene, "tools/call")[-1] == (200, "backup", 2), "sent on, since nobody listened"
 
 
 def test_the_gateway_counted_all_of_it(scene: Picture) -> None:

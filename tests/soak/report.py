@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from soak.exchange import Death, Exchange
 from soak.memory import LEAST_SECONDS, MIB, Memory
 from soak.oracle import Fault, Outcome, Verdict
 
 SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that a soak came to."""
+
+    seconds: float
+    deaths: int
+    verdict: Verdict
+    failovers: int
+    """Requests that were answered at the second attempt."""
+    memory: Memory
+
+    @property
+    def right(self) -> bool:
+        return not self.verdict.faults and self.memory.stable
 
 
 def print_progress(seconds: float, exchanges: Sequence[Exchange], deaths: Sequence[Death], resident: int) -> None:
@@ -20,15 +37,14 @@ def print_progress(seconds: float, exchanges: Sequence[Exchange], deaths: Sequen
     )
 
 
-def print_figures(
-    seconds: float, verdict: Verdict, deaths: Sequence[Death], failovers: int, memory: Memory
-) -> bool:
-    """The table; whether all holds."""
-    rows: list[tuple[str, object]] = [("seconds", f"{seconds:.0f}"), ("servers killed", len(deaths))]
+def print_figures(figures: Figures) -> None:
+    """The table, and what was wrong."""
+    verdict, memory = figures.verdict, figures.memory
+    rows: list[tuple[str, object]] = [("seconds", f"{figures.seconds:.0f}"), ("servers killed", figures.deaths)]
     rows += [("requests", verdict.kinds.total())]
     rows += [(f"  {kind}", count) for kind, count in sorted(verdict.kinds.items())]
     rows += [(str(outcome), verdict.outcomes[outcome]) for outcome in Outcome]
-    rows += [("answered at the second attempt", failovers), ("events read", verdict.events)]
+    rows += [("answered at the second attempt", figures.failovers), ("events read", verdict.events)]
     rows += [(str(fault), verdict.count(fault)) for fault in Fault]
     sizes = (memory.start, memory.end, memory.most)
     rows += [("Envoy, MiB: start, end, most", ", ".join(f"{size / MIB:.1f}" for size in sizes))]
@@ -38,6 +54,4 @@ def print_figures(
     print("\n" + "\n".join(f"  {name.ljust(width)}  {value}" for name, value in rows))
     for fault, exchange, why in verdict.faults[:SHOWN]:
         print(f"  ✗ {fault}: {exchange.kind}, {exchange.call}: {why}")
-    right = not verdict.faults and memory.stable
-    print(f"\n{'All of it was right.' if right else 'NOT all of it was right.'}", flush=True)
-    return right
+    print(f"\n{'All of it was right.' if figures.right else 'NOT all of it was right.'}", flush=True)

@@ -27,7 +27,7 @@ from soak.client import CALL_HEADER
 from soak.exchange import Death, Exchange
 from soak.memory import Memory, Sample
 from soak.oracle import Oracle, Verdict
-from soak.report import print_figures, print_progress
+from soak.report import Figures, print_figures, print_progress
 from soak.workers import BUDGET, LegacyWorker, ModernWorker, Worker
 
 ENOUGH = 10**12
@@ -35,6 +35,8 @@ LIVING_SECONDS = (4.0, 8.0)
 DEAD_SECONDS = (1.0, 4.0)
 PROGRESS_SECONDS = 30.0
 BACK_SECONDS = 60.0
+LEAST_DEATHS = 2
+"""However short it is."""
 
 
 @dataclass
@@ -103,7 +105,7 @@ def watch(soak: Soak, stop: threading.Event) -> None:
 
 
 def drive(soak: Soak, replicas: Sequence[Replica], seconds: float, seed: int) -> None:
-    """Runs it all for that long; raises what went wrong in a thread."""
+    """Runs it all for that long at least; raises what went wrong in a thread."""
     stop, over = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
@@ -120,7 +122,9 @@ def drive(soak: Soak, replicas: Sequence[Replica], seconds: float, seed: int) ->
     for thread in (watcher, killer, *agents):
         thread.start()
     try:
-        stop.wait(seconds)
+        while soak.seconds < seconds or len(soak.deaths) < LEAST_DEATHS:
+            if stop.wait(0.2):
+                break
     finally:
         stop.set()
         for thread in agents:
@@ -152,8 +156,8 @@ def settled(gateway: Envoy) -> bool:
     return units["reserved"] == units["settled"] + units["refunded"] > 0
 
 
-def run(seconds: float, workers: int, seed: int) -> bool:
-    """Whether all was as it should be."""
+def run(seconds: float, workers: int, seed: int) -> Figures:
+    """Starts everything, lets it happen, and judges it."""
     issuer = Issuer()
     with (
         tempfile.TemporaryDirectory(prefix="mcp-soak-") as directory,
@@ -172,8 +176,8 @@ def run(seconds: float, workers: int, seed: int) -> bool:
             entries = gateway.settled_log()
             await_true(lambda: settled(gateway), "every reserve is settled")
             verdict = judge(soak, entries, replicas, Ledger(Path(directory)))
-            failovers = sum(entry["attempts"] > 1 and entry["status"] < 400 for entry in entries)
-            return print_figures(soak.seconds, verdict, soak.deaths, failovers, Memory(soak.memory))
+            again = sum(entry["attempts"] > 1 and entry["status"] < 400 for entry in entries)
+            return Figures(soak.seconds, len(soak.deaths), verdict, again, Memory(soak.memory))
 
 
 def main() -> int:
@@ -182,7 +186,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    return 0 if run(options.minutes * 60, options.workers, options.seed) else 1
+    figures = run(options.minutes * 60, options.workers, options.seed)
+    print_figures(figures)
+    return 0 if figures.right else 1
 
 
 if __name__ == "__main__":
