@@ -17,7 +17,13 @@ from mcp.client.auth import OAuthClientProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
-from mcp_types import Implementation, LoggingMessageNotification, TextContent
+from mcp_types import (
+    CreateMessageResult,
+    ElicitResult,
+    Implementation,
+    LoggingMessageNotification,
+    TextContent,
+)
 from pydantic import AnyUrl
 
 from clients.oauth import REDIRECT, Memory
@@ -58,9 +64,12 @@ class Agent:
         """What the server logged on the session's own stream."""
         self.pages: list[str] = []
         """What the user was shown to sign in."""
+        self.questions: list[str] = []
+        """What a server asked in the middle of a call; the answers are always the same."""
+        self._memory = Memory()
         self._back = ""
         registration = OAuthClientMetadata(client_name="agent", redirect_uris=[AnyUrl(REDIRECT)])
-        self._auth = OAuthClientProvider(url, registration, Memory(), self._ask_user, self._sent_back)
+        self._auth = OAuthClientProvider(url, registration, self._memory, self._ask_user, self._sent_back)
         self._stack = ExitStack()
         self._portal: BlockingPortal
         self._connection: AbstractContextManager[Client]
@@ -85,6 +94,11 @@ class Agent:
         """The name of the server that the client was introduced to."""
         assert self._client.server_info is not None
         return self._client.server_info.name
+
+    @property
+    def token(self) -> str:
+        """The access token it has now."""
+        return self._portal.call(self._memory.get_tokens).access_token
 
     def start_over(self) -> None:
         """Connects anew, as clients do whose session is gone; the token stays."""
@@ -134,9 +148,20 @@ class Agent:
                 mode=self.mode,
                 client_info=Implementation(name=f"{self.browser.user}s-agent", version="1"),
                 message_handler=read_message,
+                elicitation_callback=self._answer_question,
+                sampling_callback=self._answer_prompt,
                 read_timeout_seconds=ANSWER_SECONDS,
             ) as client:
                 yield client
+
+    async def _answer_question(self, _context: Any, params: Any) -> ElicitResult:
+        self.questions.append(params.message)
+        return ElicitResult(action="accept", content={"name": "Ada"})
+
+    async def _answer_prompt(self, _context: Any, params: Any) -> CreateMessageResult:
+        self.questions.append(params.messages[0].content.text)
+        text = TextContent(type="text", text="All is well.")
+        return CreateMessageResult(role="assistant", model="none", content=text)
 
     async def _ask_user(self, url: str) -> None:
         self.pages.append(url)

@@ -18,9 +18,11 @@ from e2e.agent import Agent
 from e2e.authorization_server import AuthorizationServer
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, Endpoint, EnvoyConfig
+from e2e.messages import call, call_headers
 from e2e.process import lasting_port
 from e2e.protected import resource
-from e2e.quota import FOREVER
+from e2e.quota import FOREVER, words
+from e2e.raw import post
 from e2e.replica import Ledger, Replica
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
@@ -67,12 +69,28 @@ class Picture:
         return in_rotation(self.gateway, replica.port)
 
     def heal(self) -> None:
-        """Returns once both servers live and Envoy believes it."""
+        """Returns once both servers live, Envoy believes it, and the primary has answered."""
         for replica in (self.primary, self.backup):
             if not replica.alive:
                 replica.start()
-        for replica in (self.primary, self.backup):
-            await_true(lambda replica=replica: self.serving(replica), f"{replica.role} serves")
+        await_true(lambda: self.serving(self.backup), "the backup serves")
+        await_true(lambda: self.serving(self.primary) and self.asked() == self.primary.name, "the primary serves")
+
+    def asked(self) -> str:
+        """The name of the server that a caller of no other interest is sent to."""
+        tool = "which_replica"
+        bearer = "authorization", f"Bearer {self.authorization.token()}"
+        answer = post(self.gateway.port, call(tool), [*call_headers(tool), bearer])
+        return words(answer) if answer.status == 200 else f"status {answer.status}"
+
+
+def settled(gateway: Envoy, limit: str) -> bool:
+    """Whether what a limit of requests set aside for calls was all charged or given back."""
+    units = {
+        stage: metric(gateway, "mcp_quota_units", limit=limit, stage=stage)
+        for stage in ("reserved", "settled", "refunded")
+    }
+    return units["reserved"] == units["settled"] + units["refunded"] > 0
 
 
 def in_rotation(gateway: Envoy, port: int) -> bool:

@@ -12,6 +12,9 @@ from typing import Self
 from e2e.process import lasting_port
 from e2e.servers import SERVERS, McpServer
 
+START_SECONDS = 120.0
+"""On a machine that others keep busy as well, a start takes its time."""
+
 
 class Replica:
     """A place on loopback where such a server lives; a context manager.
@@ -53,7 +56,8 @@ class Replica:
         self._lives += 1
         argv: list[str | Path] = [sys.executable, SERVERS / "replica.py", "--port", str(self.port)]
         argv += ["--name", self.name, "--state", self._state]
-        self._server = McpServer(self.name, argv, self._state / f"{self.name}.log")
+        log = self._state / f"{self.name}.log"
+        self._server = McpServer(self.name, argv, log, start_seconds=START_SECONDS)
 
     def kill(self) -> None:
         """SIGKILL, in the middle of whatever it does."""

@@ -20,7 +20,7 @@ from random import Random
 from e2e.envoy import Envoy
 from e2e.envoy_config import Endpoint, EnvoyConfig
 from e2e.identity import AUDIENCE, ISSUER, Issuer
-from e2e.picture import GATEWAY_YAML, PLUGIN, await_true, in_rotation, metric
+from e2e.picture import GATEWAY_YAML, PLUGIN, await_true, in_rotation, settled
 from e2e.quota import FOREVER
 from e2e.replica import Ledger, Replica
 from soak.client import CALL_HEADER
@@ -34,7 +34,7 @@ ENOUGH = 10**12
 LIVING_SECONDS = (4.0, 8.0)
 DEAD_SECONDS = (1.0, 4.0)
 PROGRESS_SECONDS = 30.0
-BACK_SECONDS = 60.0
+BACK_SECONDS = 120.0
 LEAST_DEATHS = 2
 """However short it is."""
 
@@ -147,15 +147,6 @@ def judge(soak: Soak, entries: Sequence[dict[str, str | None]], replicas: Sequen
     return Oracle(soak.deaths, began, served).judge(soak.exchanges())
 
 
-def settled(gateway: Envoy) -> bool:
-    """Whether what was set aside for calls of all callers was settled or given back, every unit of it."""
-    units = {
-        stage: metric(gateway, "mcp_quota_units", limit="caller-cap", stage=stage)
-        for stage in ("reserved", "settled", "refunded")
-    }
-    return units["reserved"] == units["settled"] + units["refunded"] > 0
-
-
 def run(seconds: float, workers: int, seed: int) -> Figures:
     """Starts everything, lets it happen, and judges it."""
     issuer = Issuer()
@@ -174,7 +165,7 @@ def run(seconds: float, workers: int, seed: int) -> Figures:
             soak = Soak(gateway, agents)
             drive(soak, replicas, seconds, seed)
             entries = gateway.settled_log()
-            await_true(lambda: settled(gateway), "every reserve is settled")
+            await_true(lambda: settled(gateway, "caller-cap"), "every reserve is settled")
             verdict = judge(soak, entries, replicas, Ledger(Path(directory)))
             again = sum(entry["attempts"] > 1 and entry["status"] < 400 for entry in entries)
             return Figures(soak.seconds, len(soak.deaths), verdict, again, Memory(soak.memory))
