@@ -5,7 +5,7 @@
 #   .tools/venv-wasmtime  APISIX's wasm engine          tests/requirements-wasmtime.txt
 #   tests/clients/node_modules  the TypeScript SDKs     tests/clients/package-lock.json
 #   tests/servers/node_modules  the authorization server, and Node 22 to run it   tests/servers/package-lock.json
-# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [node]      all of them if none is named.
+# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [clients] [authorization]      all of them if none is named.
 # Does nothing, at once, for what is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -71,17 +71,15 @@ packages() {
   say "$what: done"
 }
 
-install_node() {
-  packages tests/clients "TypeScript MCP SDKs"
-  packages tests/servers "authorization server, Node 22"
-}
+install_clients() { packages tests/clients "TypeScript MCP SDKs"; }
+install_authorization() { packages tests/servers "authorization server, Node 22"; }
 
 mkdir -p .tools
 exec 9>.tools/.lock && flock 9 # two targets may start at once
-(( $# )) || set -- python mcp1 wasmtime node
+(( $# )) || set -- python mcp1 wasmtime clients authorization
 for part in "$@"; do
   case $part in
-    python | mcp1 | wasmtime | node) "install_$part" ;;
-    *) fail "unknown part '$part'; there are: python mcp1 wasmtime node" ;;
+    python | mcp1 | wasmtime | clients | authorization) "install_$part" ;;
+    *) fail "unknown part '$part'; there are: python mcp1 wasmtime clients authorization" ;;
   esac
 done

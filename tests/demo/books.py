@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from transcript import Transcript
-
 from e2e.picture import CALLS, Picture, await_true, metric, settled
+from transcript import Transcript
 
 FIRST_EVENT = "mcp_sse_first_event_ms"
 BUCKETS = ("50", "250", "1000")
@@ -22,10 +21,14 @@ def balance(say: Transcript, scene: Picture) -> None:
 
     def counted() -> dict[str, int]:
         stages = ("reserved", "settled", "refunded")
-        return {stage: metric(scene.gateway, "mcp_quota_units", limit="calls", stage=stage) for stage in stages}
+        return {
+            stage: metric(scene.gateway, "mcp_quota_units", limit="calls", stage=stage) for stage in stages
+        }
 
     with suppress(AssertionError):  # once a second the gateway says what it counted
-        await_true(lambda: counted()["reserved"] == len(calls) and settled(scene.gateway, "calls"), "it has counted")
+        await_true(
+            lambda: counted()["reserved"] == len(calls) and settled(scene.gateway, "calls"), "it has counted"
+        )
     units = counted()
     failed = sum(entry["status"] >= 500 for entry in calls)
     latency = {bucket: metric(scene.gateway, FIRST_EVENT, le=bucket) for bucket in (*BUCKETS, "inf")}
@@ -43,9 +46,15 @@ def balance(say: Transcript, scene: Picture) -> None:
     )
     say.line()
     say.check(units["reserved"] == len(calls), "each call was counted, and counted once", (units, len(calls)))
-    say.check(units["refunded"] == failed > 0, "what was answered 503 was given back, and nothing else", units)
+    say.check(
+        units["refunded"] == failed > 0, "what was answered 503 was given back, and nothing else", units
+    )
     doubles = [line for line in scene.ledger.lines() if len(scene.ledger.began(line["call"])) != 1]
-    say.check(not doubles, f"{len(scene.ledger.began())} executions in the ledgers, and none is there twice", doubles)
+    say.check(
+        not doubles,
+        f"{len(scene.ledger.began())} executions in the ledgers, and none is there twice",
+        doubles,
+    )
     say.check(latency["inf"] > 0, "the time to the first event is known", latency)
 
 

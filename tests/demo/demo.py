@@ -17,11 +17,10 @@ import eras
 import failover
 import quota
 import sessions
-from opening import MODULE, introduce
-from transcript import Transcript
-
 from e2e.picture import Picture, picture
 from e2e.process import StartError
+from opening import MODULE, introduce
+from transcript import Transcript
 
 
 def tell(say: Transcript, scene: Picture) -> None:

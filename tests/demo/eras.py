@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from transcript import Transcript
-
 from e2e.agent import Agent
 from e2e.picture import Picture
+from transcript import Transcript
 
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("count", {"to": 3}),
@@ -47,10 +46,14 @@ def both(say: Transcript, scene: Picture) -> None:
         say.check(steps == EXPECTED, "every call was answered, with questions in the middle", steps)
         say.check(pages == 2, "its user logged in, and once more for the scope to book", pages)
         named = {(entry["era"], entry["name"]) for entry in calls}
-        say.check(named == {(era, tool) for tool, _ in CALLS}, "the filter named era and tool of each call", named)
+        say.check(
+            named == {(era, tool) for tool, _ in CALLS}, "the filter named era and tool of each call", named
+        )
         sessions = {entry["session"] for entry in calls if entry["status"] == 200}
         one = len(sessions) == 1 and (None in sessions) == (era == "modern")
-        say.check(one, "no session" if era == "modern" else "one session, known by a hash of its id", sessions)
+        say.check(
+            one, "no session" if era == "modern" else "one session, known by a hash of its id", sessions
+        )
 
 
 def use(agent: Agent, tool: str, arguments: dict[str, Any]) -> str:

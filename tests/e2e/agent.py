@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import anyio.to_thread
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from clients.oauth import REDIRECT, Memory
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
@@ -26,7 +27,6 @@ from mcp_types import (
 )
 from pydantic import AnyUrl
 
-from clients.oauth import REDIRECT, Memory
 from e2e.browser import Browser
 from e2e.quota import LEFT
 

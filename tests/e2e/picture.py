@@ -74,7 +74,9 @@ class Picture:
             if not replica.alive:
                 replica.start()
         await_true(lambda: self.serving(self.backup), "the backup serves")
-        await_true(lambda: self.serving(self.primary) and self.asked() == self.primary.name, "the primary serves")
+        await_true(
+            lambda: self.serving(self.primary) and self.asked() == self.primary.name, "the primary serves"
+        )
 
     def asked(self) -> str:
         """The name of the server that a caller of no other interest is sent to."""

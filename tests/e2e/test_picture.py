@@ -78,7 +78,9 @@ def test_events_arrive_while_the_tool_is_still_at_work(scene: Picture, mode: str
         assert report.event() == f"{call} page 1 at {scene.primary.name}"
         assert not report.answer.done() and scene.ledger.ended(call) == []
         scene.ledger.let_go(call)
-        assert [report.event(), report.event()] == [f"{call} page {n} at {scene.primary.name}" for n in (2, 3)]
+        assert [report.event(), report.event()] == [
+            f"{call} page {n} at {scene.primary.name}" for n in (2, 3)
+        ]
         assert report.result() == f"{call} has 3 pages, written at {scene.primary.name}"
     assert scene.ledger.began(call) == [scene.primary.name]
 
@@ -97,7 +99,9 @@ def test_other_official_clients_are_served_as_well(scene: Picture, tourist: Tour
 
 
 @pytest.mark.parametrize(("mode", "greeting"), [("auto", "server/discover"), ("legacy", "initialize")])
-def test_what_changes_nothing_is_answered_by_the_backup_at_once(scene: Picture, mode: str, greeting: str) -> None:
+def test_what_changes_nothing_is_answered_by_the_backup_at_once(
+    scene: Picture, mode: str, greeting: str
+) -> None:
     with scene.primary.overloaded(), scene.agent(f"ben-{mode}", mode) as agent:
         assert agent.server == scene.backup.name
         assert "place_order" in agent.list_tools()
@@ -142,13 +146,18 @@ def test_a_call_ends_with_an_error_when_the_primary_dies(scene: Picture, mode: s
             assert fails(agent, "place_order", call=f"{call}-after") == 404
             assert scene.ledger.began(f"{call}-after") == []
             agent.start_over()
-        assert agent.call("place_order", call=f"{call}-after") == f"{call}-after was placed at {scene.backup.name}"
+        assert (
+            agent.call("place_order", call=f"{call}-after")
+            == f"{call}-after was placed at {scene.backup.name}"
+        )
         # The broken call and the one after; what is answered 404 is charged as well.
         assert before["calls"] - agent.left["calls"] == {"auto": 2, "legacy": 3}[mode]
         if mode == "auto":  # the other one asked for the catalogue again
             spent = before["tenant-tokens"] - agent.left["tenant-tokens"]
             assert 0 < spent < RESERVE, "what was set aside for the broken call was given back"
-    await_true(lambda: metric(scene.gateway, "mcp_sse_streams", outcome="cut") > cut, "a stream was counted as cut")
+    await_true(
+        lambda: metric(scene.gateway, "mcp_sse_streams", outcome="cut") > cut, "a stream was counted as cut"
+    )
 
 
 @pytest.mark.parametrize("mode", ERAS)
@@ -251,7 +260,12 @@ def test_the_gateway_counted_all_of_it(scene: Picture) -> None:
         return units | {"allowed": metric(scene.gateway, "mcp_quota_calls", limit="calls", outcome="allowed")}
 
     everything = len(statuses)
-    expected = {"reserved": everything, "settled": everything - failed, "refunded": failed, "allowed": everything}
+    expected = {
+        "reserved": everything,
+        "settled": everything - failed,
+        "refunded": failed,
+        "allowed": everything,
+    }
     await_true(lambda: counted() == expected, f"{expected}, not {counted()}")
     assert metric(scene.gateway, "mcp_quota_unsettled") == 0
     # Each report was a stream, and the time to its first event is in one of the buckets.

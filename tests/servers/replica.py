@@ -91,7 +91,9 @@ def overloadable(app: ASGIApp, switch: Path) -> ASGIApp:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--state", type=Path, required=True)
@@ -102,7 +104,9 @@ def main() -> None:
     app = overloadable(app, options.state / f"{options.name.partition('-')[0]}.overloaded")
     listener = socket.create_server(("127.0.0.1", options.port), backlog=512)
     print(f"listening on {options.port}", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run(sockets=[listener])
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run(
+        sockets=[listener]
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 from e2e.event_stream import events, message
-from e2e.raw import HOST, Connection, TextHeader, request_head
+from e2e.raw import Connection, TextHeader
+
 from soak.exchange import Exchange, Kind
 
 SILENCE_SECONDS = 30.0
@@ -21,7 +22,13 @@ TOOLS = {"place_order", "write_report", "send_news", "add", "count"}
 
 
 def ask(
-    port: int, kind: Kind, call: str, body: Any, headers: Sequence[TextHeader], home: str | None = None, wanted: int = 0
+    port: int,
+    kind: Kind,
+    call: str,
+    body: Any,
+    headers: Sequence[TextHeader],
+    home: str | None = None,
+    wanted: int = 0,
 ) -> Exchange:
     """Sends a message, and reads until its answer or the end of the connection."""
     began = time.monotonic()

@@ -28,7 +28,9 @@ class Figures:
         return not self.verdict.faults and self.memory.stable
 
 
-def print_progress(seconds: float, exchanges: Sequence[Exchange], deaths: Sequence[Death], resident: int) -> None:
+def print_progress(
+    seconds: float, exchanges: Sequence[Exchange], deaths: Sequence[Death], resident: int
+) -> None:
     events = sum(len(exchange.events) for exchange in exchanges)
     print(
         f"{seconds:5.0f} s  {len(exchanges):6} requests  {events:6} events  {len(deaths):3} kills  "
@@ -40,7 +42,10 @@ def print_progress(seconds: float, exchanges: Sequence[Exchange], deaths: Sequen
 def print_figures(figures: Figures) -> None:
     """The table, and what was wrong."""
     verdict, memory = figures.verdict, figures.memory
-    rows: list[tuple[str, object]] = [("seconds", f"{figures.seconds:.0f}"), ("servers killed", figures.deaths)]
+    rows: list[tuple[str, object]] = [
+        ("seconds", f"{figures.seconds:.0f}"),
+        ("servers killed", figures.deaths),
+    ]
     rows += [("requests", verdict.kinds.total())]
     rows += [(f"  {kind}", count) for kind, count in sorted(verdict.kinds.items())]
     rows += [(str(outcome), verdict.outcomes[outcome]) for outcome in Outcome]

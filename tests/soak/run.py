@@ -23,6 +23,7 @@ from e2e.identity import AUDIENCE, ISSUER, Issuer
 from e2e.picture import GATEWAY_YAML, PLUGIN, await_true, in_rotation, settled
 from e2e.quota import FOREVER
 from e2e.replica import Ledger, Replica
+
 from soak.client import CALL_HEADER
 from soak.exchange import Death, Exchange
 from soak.memory import Memory, Sample
@@ -61,7 +62,12 @@ def settings(issuer: Issuer) -> Callable[[EnvoyConfig], None]:
     """gateway.yaml with limits that nobody reaches but those who should, and checks that see a return soon."""
 
     def edit(config: EnvoyConfig) -> None:
-        known = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [issuer.key]}, "tenant_claim": "org.id"}
+        known = {
+            "issuer": ISSUER,
+            "audiences": [AUDIENCE],
+            "jwks": {"keys": [issuer.key]},
+            "tenant_claim": "org.id",
+        }
         limits = [limit | {"limit": ENOUGH} for limit in config.settings(PLUGIN)["quota"]["limits"]]
         bounded = {
             "name": "bounded",
@@ -71,7 +77,9 @@ def settings(issuer: Issuer) -> Callable[[EnvoyConfig], None]:
             "limit": BUDGET,
             "window": FOREVER,
         }
-        config.change_settings(PLUGIN, {"auth": {"issuers": [known]}, "quota": {"limits": [*limits, bounded]}})
+        config.change_settings(
+            PLUGIN, {"auth": {"issuers": [known]}, "quota": {"limits": [*limits, bounded]}}
+        )
         for check in config.cluster("mcp_servers")["health_checks"]:
             check |= {"interval": "1s", "no_traffic_interval": "1s", "timeout": "5s"}
         for log in config.connection_manager()["access_log"]:
@@ -137,7 +145,9 @@ def drive(soak: Soak, replicas: Sequence[Replica], seconds: float, seed: int) ->
         raise failures[0]
 
 
-def judge(soak: Soak, entries: Sequence[dict[str, str | None]], replicas: Sequence[Replica], ledger: Ledger) -> Verdict:
+def judge(
+    soak: Soak, entries: Sequence[dict[str, str | None]], replicas: Sequence[Replica], ledger: Ledger
+) -> Verdict:
     roles = {replica.address: replica.role for replica in replicas}
     began: defaultdict[str, list[str]] = defaultdict(list)
     for line in ledger.lines():
@@ -160,7 +170,8 @@ def run(seconds: float, workers: int, seed: int) -> Figures:
         with Envoy(GATEWAY_YAML, upstreams=servers, edit=settings(issuer), concurrency=2) as gateway:
             kinds = (ModernWorker, LegacyWorker)
             agents = [
-                kinds[number % 2](f"agent{number}", gateway.port, issuer, seed + number) for number in range(workers)
+                kinds[number % 2](f"agent{number}", gateway.port, issuer, seed + number)
+                for number in range(workers)
             ]
             soak = Soak(gateway, agents)
             drive(soak, replicas, seconds, seed)
@@ -172,7 +183,9 @@ def run(seconds: float, workers: int, seed: int) -> Figures:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)

@@ -41,7 +41,9 @@ BROKEN = replace(REPORT, text="", events=REPORT.events[:1])
 """The report whose stream broke off after its first event."""
 
 
-def judge(found: Exchange, executed: list[str] | None = None, served: str | None = "primary") -> Fault | Outcome:
+def judge(
+    found: Exchange, executed: list[str] | None = None, served: str | None = "primary"
+) -> Fault | Outcome:
     verdict = Oracle([DEATH], {"c": executed or []}, {"c": served}).judge([found])
     if verdict.faults:
         [(fault, _, why)] = verdict.faults
@@ -77,7 +79,16 @@ def test_a_list_is_right(found: Exchange) -> None:
         (OVER, ONCE),
         (replace(OVER, text="c was placed at primary"), []),
     ],
-    ids=["other call", "other server", "by nobody", "list", "other session", "nobody", "over, done", "over, answered"],
+    ids=[
+        "other call",
+        "other server",
+        "by nobody",
+        "list",
+        "other session",
+        "nobody",
+        "over, done",
+        "over, answered",
+    ],
 )
 def test_a_wrong_answer_is_one_at_any_time(found: Exchange, executed: list[str]) -> None:
     served = None if found.kind is Kind.OVER else "primary"
@@ -91,7 +102,9 @@ def test_twice_is_never_excused(found: Exchange, executed: list[str]) -> None:
     assert judge(at(DURING, found), executed) is Fault.TWICE
 
 
-@pytest.mark.parametrize("events", [REPORT.events[:2], REPORT.events[1:], REPORT.events[::-1], REPORT.events * 2])
+@pytest.mark.parametrize(
+    "events", [REPORT.events[:2], REPORT.events[1:], REPORT.events[::-1], REPORT.events * 2]
+)
 def test_a_stream_of_a_server_that_lived_is_whole_and_in_order(events: tuple[str, ...]) -> None:
     assert judge(replace(REPORT, events=events), ONCE) is Fault.LOST
     news = replace(NEWS, events=NEWS.events[:1])

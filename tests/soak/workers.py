@@ -26,6 +26,7 @@ from e2e.messages import (
     session_headers,
 )
 from e2e.raw import HOST, Connection, TextHeader, post, request_head, send
+
 from soak.client import CALL_HEADER, SILENCE_SECONDS, ask
 from soak.exchange import Exchange, Kind
 
@@ -80,7 +81,14 @@ class ModernWorker(Worker):
     """Each request stands alone. Some of them must be refused."""
 
     def turns(self) -> Iterator[Callable[[], None]]:
-        actions = [self.place_order, self.write_report, self.list_tools, self.be_nobody, self.lack_scope, self.overspend]
+        actions = [
+            self.place_order,
+            self.write_report,
+            self.list_tools,
+            self.be_nobody,
+            self.lack_scope,
+            self.overspend,
+        ]
         while True:
             [action] = self._random.choices(actions, [6, 6, 3, 1, 1, 1])
             yield action
