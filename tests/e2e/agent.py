@@ -50,9 +50,12 @@ class PendingCall:
 
 
 class Agent:
-    """Connects in that mode (`auto` or `legacy`), and has its user sign in when it is asked to; a context manager."""
+    """Connects in that mode (`auto` or `legacy`), and has its user sign in when it is asked to; a context manager.
 
-    def __init__(self, url: str, user: str, mode: str = "auto") -> None:
+    With an `auth` of its own it has no need to.
+    """
+
+    def __init__(self, url: str, user: str, mode: str = "auto", auth: httpx2.Auth | None = None) -> None:
         self.url = url
         self.mode = mode
         self.browser = Browser(user)
@@ -66,18 +69,23 @@ class Agent:
         """What the user was shown to sign in."""
         self.questions: list[str] = []
         """What a server asked in the middle of a call; the answers are always the same."""
+        self.headers: dict[str, str] = {}
+        """What every request has beside the client's own."""
         self._memory = Memory()
         self._back = ""
         registration = OAuthClientMetadata(client_name="agent", redirect_uris=[AnyUrl(REDIRECT)])
-        self._auth = OAuthClientProvider(url, registration, self._memory, self._ask_user, self._sent_back)
+        oauth = OAuthClientProvider(url, registration, self._memory, self._ask_user, self._sent_back)
+        self._auth = auth or oauth
         self._stack = ExitStack()
         self._portal: BlockingPortal
         self._connection: AbstractContextManager[Client]
         self._client: Client
 
     def __enter__(self) -> Self:
-        self._portal = self._stack.enter_context(start_blocking_portal())
-        self._connect()
+        with self._stack:
+            self._portal = self._stack.enter_context(start_blocking_portal())
+            self._connect()
+            self._stack = self._stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -131,6 +139,9 @@ class Agent:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
+        async def add_headers(request: httpx2.Request) -> None:
+            request.headers.update(self.headers)
+
         async def read_head(response: httpx2.Response) -> None:
             if str(response.url) == self.url:
                 self.statuses.append(response.status_code)
@@ -142,7 +153,7 @@ class Agent:
                 self.news.put(str(message.params.data))
 
         async with create_mcp_http_client(auth=self._auth) as http:
-            http.event_hooks = {"response": [read_head]}
+            http.event_hooks = {"request": [add_headers], "response": [read_head]}
             async with Client(
                 streamable_http_client(self.url, http_client=http),
                 mode=self.mode,

@@ -13,7 +13,7 @@ class Kind(StrEnum):
     REPORT = "reports"
     NEWS = "news"
     LIST = "lists"
-    OPEN = "sessions opened"
+    OPEN = "clients connected"
     LISTEN = "streams opened"
     NOBODY = "calls without a token"
     UNSCOPED = "calls without the scope"

@@ -7,6 +7,7 @@ was lost or done twice, and memory is stable. OPTIONS='--minutes 2 --workers 4 -
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from soak.exchange import Death, Exchange
 from soak.memory import Memory, Sample
 from soak.oracle import Oracle, Verdict
 from soak.report import Figures, print_figures, print_progress
+from soak.sdk import LegacySdkWorker, ModernSdkWorker
 from soak.workers import BUDGET, LegacyWorker, ModernWorker, Worker
 
 ENOUGH = 10**12
@@ -36,6 +38,8 @@ LIVING_SECONDS = (4.0, 8.0)
 DEAD_SECONDS = (1.0, 4.0)
 PROGRESS_SECONDS = 30.0
 BACK_SECONDS = 120.0
+NAMED = {"tools/call", "initialize", "server/discover"}
+"""Methods of requests that are the call itself."""
 LEAST_DEATHS = 2
 """However short it is."""
 
@@ -153,7 +157,11 @@ def judge(
     for line in ledger.lines():
         if line["what"] == "began":
             began[line["call"]].append(line["server"])
-    served = {entry["call"]: roles.get(entry["upstream"] or "") for entry in entries if entry["call"]}
+    served: dict[str, str | None] = {}
+    for entry in entries:
+        # A client that calls may also ask for the list, and look for the rest of a stream.
+        if entry["call"] and (entry["call"] not in served or entry["method"] in NAMED):
+            served[entry["call"]] = roles.get(entry["upstream"] or "")
     return Oracle(soak.deaths, began, served).judge(soak.exchanges())
 
 
@@ -168,9 +176,9 @@ def run(seconds: float, workers: int, seed: int) -> Figures:
         replicas = (primary, backup)
         servers = {"mcp_servers": [Endpoint(primary.port), Endpoint(backup.port, priority=1)]}
         with Envoy(GATEWAY_YAML, upstreams=servers, edit=settings(issuer), concurrency=2) as gateway:
-            kinds = (ModernWorker, LegacyWorker)
+            kinds = (ModernWorker, LegacyWorker, ModernSdkWorker, LegacySdkWorker)
             agents = [
-                kinds[number % 2](f"agent{number}", gateway.port, issuer, seed + number)
+                kinds[number % len(kinds)](f"agent{number}", gateway.port, issuer, seed + number)
                 for number in range(workers)
             ]
             soak = Soak(gateway, agents)
@@ -190,6 +198,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    logging.getLogger("mcp").setLevel(logging.ERROR)  # clients warn of what this is about
     figures = run(options.minutes * 60, options.workers, options.seed)
     print_figures(figures)
     return 0 if figures.right else 1
