@@ -161,6 +161,21 @@ def test_a_call_ends_with_an_error_when_the_primary_dies(scene: Picture, mode: s
 
 
 @pytest.mark.parametrize("mode", ERAS)
+def test_a_call_that_was_not_answered_yet_is_not_made_again(scene: Picture, mode: str) -> None:
+    """The primary dies at work, before the first byte of an answer."""
+    call = f"mute-{mode}"
+    with scene.agent(f"jan-{mode}", mode) as agent:
+        agent.list_tools()
+        order = agent.begin("place_order", call=call, pause_ms=60_000)
+        await_true(lambda: scene.ledger.began(call) == [scene.primary.name], "the primary is at work")
+        died = scene.primary.name
+        scene.primary.kill()
+        with pytest.raises(MCPError):
+            order.result()
+        assert scene.ledger.began(call) == [died]
+
+
+@pytest.mark.parametrize("mode", ERAS)
 def test_no_call_waits_for_a_server_that_is_gone(scene: Picture, mode: str) -> None:
     """Nobody listens at the primary, and no check has said so yet."""
     with scene.agent(f"eve-{mode}", mode) as agent:

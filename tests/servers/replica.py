@@ -44,9 +44,10 @@ def add_tools(server: MCPServer, name: str, state: Path) -> None:
     ledger = Ledger(state / "executed", name)
 
     @server.tool()
-    def place_order(call: str) -> str:
-        """Places an order."""
+    async def place_order(call: str, pause_ms: int = 0) -> str:
+        """Places an order, and says nothing until that is done."""
         ledger.write(call, "began")
+        await anyio.sleep(pause_ms / 1000)
         ledger.write(call, "ended")
         return f"{call} was placed at {name}"
 

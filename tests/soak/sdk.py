@@ -67,7 +67,7 @@ class ModernSdkWorker(Worker):
 
     def _place_order(self, agent: Agent) -> None:
         exchange = self._begin(agent, Kind.ORDER)
-        self._call(agent, exchange, "place_order", {"call": exchange.call})
+        self._call(agent, exchange, "place_order", self.order(exchange.call))
 
     def _write_report(self, agent: Agent) -> None:
         exchange = self._begin(agent, Kind.REPORT)

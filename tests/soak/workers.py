@@ -36,6 +36,7 @@ PAUSE_SECONDS = (0.0, 0.15)
 SESSION_CALLS = (5, 25)
 STEPS = (1, 12)
 STEP_MS = (0, 120)
+ORDER_MS = (0, 600)
 
 
 class Worker:
@@ -70,6 +71,10 @@ class Worker:
     def note(self, exchange: Exchange) -> Exchange:
         self.exchanges.append(exchange)
         return exchange
+
+    def order(self, name: str) -> dict[str, Any]:
+        """Arguments of an order that takes some time, of which nobody hears until it is done."""
+        return {"call": name, "pause_ms": self._random.randint(*ORDER_MS)}
 
     def report(self, name: str) -> tuple[dict[str, Any], int]:
         """Arguments of a report of some length, and how many events it has."""
@@ -127,7 +132,7 @@ class ModernWorker(Worker):
     def _call(self, kind: Kind, tool: str, who: TextHeader | None = None) -> Exchange:
         name = next(self._names)
         headers = [*call_headers(tool), who or self.bearer()]
-        return self.note(ask(self._port, kind, name, call(tool, {"call": name}, name), headers))
+        return self.note(ask(self._port, kind, name, call(tool, self.order(name), name), headers))
 
 
 class LegacyWorker(Worker):
@@ -151,7 +156,7 @@ class LegacyWorker(Worker):
 
     def place_order(self) -> None:
         name = next(self._names)
-        self._in_session(Kind.ORDER, name, legacy_call("place_order", {"call": name}, name))
+        self._in_session(Kind.ORDER, name, legacy_call("place_order", self.order(name), name))
 
     def write_report(self) -> None:
         name = next(self._names)
