@@ -89,8 +89,8 @@ class Agent:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.__exit__(None, None, None)
-        self._stack.close()
+        with self._stack:
+            self._connection.__exit__(None, None, None)
 
     @property
     def version(self) -> str:

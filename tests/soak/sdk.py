@@ -6,6 +6,7 @@ import queue
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import TimeoutError as NoAnswer
+from contextlib import suppress
 from dataclasses import replace
 
 import httpx2
@@ -50,7 +51,9 @@ class ModernSdkWorker(Worker):
                         act = self._random.choice([self._place_order, self._write_report, self._list_tools])
                         yield lambda act=act, agent=agent: act(agent)
             finally:
-                agent.__exit__()
+                # A client whose answer broke off in the middle of its JSON is broken as a whole.
+                with suppress(Exception):
+                    agent.__exit__()
 
     def _connect(self, agent: Agent) -> None:
         exchange = self._begin(agent, Kind.OPEN)
@@ -99,7 +102,7 @@ class ModernSdkWorker(Worker):
     def _failed(self, agent: Agent, exchange: Exchange, error: Exception) -> None:
         silent = isinstance(error, NoAnswer) or TIMED_OUT in str(error)
         self.note(replace(self._ended(agent, exchange), silent=silent))
-        self._connected = self.mode == "auto"
+        self._connected = False
 
     def _begin(self, agent: Agent, kind: Kind) -> Exchange:
         name, now = next(self._names), time.monotonic()
