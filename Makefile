@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help wasm oci demo test setup test-core test-modules test-envoy lint fmt conformance bench
+.PHONY: help wasm oci demo test setup test-core test-modules test-envoy lint fmt conformance bench soak
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -16,9 +16,9 @@ oci: wasm ## pack the modules as OCI images into dist/oci/, with bills of materi
 	@tests/setup.sh python
 	@PYTHONPATH=filters/modules .tools/venv/bin/python -m oci $(OPTIONS)
 
-demo: ## drive real MCP servers through Envoy with our filters, and show what happened
-	@filters/modules/wasm.sh modules gateway session
-	@tests/setup.sh python
+demo: ## an agent at work behind Envoy with our filters while its MCP servers fail: what happened, and proof
+	@filters/modules/wasm.sh modules gateway
+	@tests/setup.sh python authorization
 	@cd tests && PYTHONPATH=. ../.tools/venv/bin/python demo/demo.py
 
 test: ## set up and run every test there is
@@ -55,3 +55,8 @@ bench: wasm ## measure CPU per request, event streams, token verification, speed
 	@cargo build --quiet --locked --release -p mcp-bench-scan -p mcp-bench-estimate -p mcp-bench-verify
 	@filters/modules/wasm.sh build mcp-bench-scan -p mcp-bench-estimate -p mcp-bench-verify
 	@cd tests && PYTHONPATH=../.tools/bench ../.tools/venv/bin/python -m bench.run $(OPTIONS)
+
+soak: ## ten minutes of mixed traffic while servers are killed and come back; prints its figures (OPTIONS='--minutes 2')
+	@filters/modules/wasm.sh modules gateway
+	@tests/setup.sh python
+	@cd tests && PYTHONPATH=. ../.tools/venv/bin/python -m soak.run $(OPTIONS)

@@ -6,7 +6,7 @@
 #   tests/clients/node_modules  the TypeScript SDKs     tests/clients/package-lock.json
 #   tests/servers/node_modules  the authorization server, and Node 22 to run it   tests/servers/package-lock.json
 #   .tools/debian     nginx with Lua, skopeo, a registry, Prometheus    Debian's packages, unpacked: none starts by itself
-# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [node] [debian]      all of them if none is named.
+# Usage: tests/setup.sh [python] [mcp1] [wasmtime] [clients] [authorization] [debian]      all of them if none is named.
 # Does nothing, at once, for what is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -72,10 +72,8 @@ packages() {
   say "$what: done"
 }
 
-install_node() {
-  packages tests/clients "TypeScript MCP SDKs"
-  packages tests/servers "authorization server, Node 22"
-}
+install_clients() { packages tests/clients "TypeScript MCP SDKs"; }
+install_authorization() { packages tests/servers "authorization server, Node 22"; }
 
 # Not pinned: Debian keeps one version of each, and changes it for repairs only. With the libraries that a small
 # installation lacks.
@@ -107,10 +105,10 @@ install_debian() {
 
 mkdir -p .tools
 exec 9>.tools/.lock && flock 9 # two targets may start at once
-(( $# )) || set -- python mcp1 wasmtime node debian
+(( $# )) || set -- python mcp1 wasmtime clients authorization debian
 for part in "$@"; do
   case $part in
-    python | mcp1 | wasmtime | node | debian) "install_$part" ;;
-    *) fail "unknown part '$part'; there are: python mcp1 wasmtime node debian" ;;
+    python | mcp1 | wasmtime | clients | authorization | debian) "install_$part" ;;
+    *) fail "unknown part '$part'; there are: python mcp1 wasmtime clients authorization debian" ;;
   esac
 done

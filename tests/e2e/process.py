@@ -7,6 +7,7 @@ and a server that does not come up says why, with the end of its log.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -81,6 +82,11 @@ class Process:
         """Freezes the process: its port stays open and nobody answers."""
         os.kill(self.pid, signal.SIGSTOP)
 
+    def kill(self) -> None:
+        """Ends the process at once, in the middle of whatever it does."""
+        self._child.kill()
+        self._child.wait()
+
     def stop(self, grace_seconds: float = 3.0) -> None:
         """Asks the process to end, then makes it."""
         if self._child.poll() is not None:
@@ -110,6 +116,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lasting_port() -> int:
+    """A free TCP port on 127.0.0.1 that no connection is given, so a server can leave it and come back to it."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, first), 100):
+        if not accepts(port):
+            return port
+    raise RuntimeError("every port is taken")
 
 
 def accepts(port: int) -> bool:

@@ -24,7 +24,12 @@ class Server(Process):
     """A server process that prints `listening on PORT`; a context manager."""
 
     def __init__(
-        self, name: str, argv: Sequence[str | Path], log: Path, env: dict[str, str] | None = None
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        log: Path,
+        env: dict[str, str] | None = None,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         self.port = 0
         super().__init__(name, argv, log, cwd=REPOSITORY, env=env)
@@ -34,7 +39,7 @@ class Server(Process):
             self.port = int(found[1]) if found else 0
             return self.port != 0 and accepts(self.port)
 
-        self.wait_until(ready, START_SECONDS)
+        self.wait_until(ready, start_seconds)
 
 
 class McpServer(Server):

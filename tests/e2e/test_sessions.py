@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Callable, Iterator
-from http.client import HTTPResponse
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from e2e.envoy import Envoy
+from e2e.event_stream import STREAM, events, message
 from e2e.legacy import LegacySession
 from e2e.messages import MODERN, call, call_headers, legacy_call, modern, modern_headers, session_headers
 from e2e.raw import HOST, Connection, request_head, send
 from e2e.servers import McpServer
 
-EVENT_END = re.compile(rb"\r\n\r\n|\n\n")
 WAIT_SECONDS = 5.0
-STREAM = ("accept", "text/event-stream")
-
-
-def events(response: HTTPResponse) -> Iterator[dict[str, str]]:
-    """The events of a stream as they arrive, as their fields; comments are left out."""
-    buffer = b""
-    while piece := response.read1(65536):
-        buffer += piece
-        while (end := EVENT_END.search(buffer)) is not None:
-            lines = buffer[: end.start()].decode().splitlines()
-            buffer = buffer[end.end() :]
-            fields = [line.partition(":") for line in lines if not line.startswith(":")]
-            if fields:
-                yield {name: value.removeprefix(" ") for name, _, value in fields}
-
-
-def message(event: dict[str, str]) -> dict[str, Any]:
-    """The JSON-RPC message of an event; empty for a priming event, which has no data."""
-    return json.loads(event["data"]) if event.get("data") else {}
 
 
 def await_true(condition: Callable[[], bool], what: str) -> None:
