@@ -1,10 +1,11 @@
 """How long a client waits for the first event of a stream, by configuration.
 
-One request at a time, so nobody waits for anybody. Every round asks each Envoy some times in a row, in turns, and begins
-with the next one at a fixed time, if it is not late. The first of a row finds an Envoy that was idle while the others
-were asked; the last one finds it at work. The time runs from before the request is written until the event was read.
+One request at a time, so nobody waits for anybody. Every round asks each Envoy some times in a row, after a pause. The
+first of a row finds an Envoy that was idle while the others were asked; the last one finds it at work. The time runs
+from before the request is written until the event was read.
 """
 
+import random
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -12,14 +13,13 @@ from contextlib import ExitStack
 from typing import Self
 
 from bench.cpu import CLUSTER, UPSTREAM, confirm
-from bench.figures import order
 from bench.load import HEAD_END, LENGTH, LoadError, Post, connect
 from bench.variants import SHIPPED, Edit, Variant
 from e2e.envoy import Envoy
 
 IDLE, BUSY = "idle before", "at work before"
 IN_A_ROW = 5
-EVERY_SECONDS = 0.006
+PAUSE_SECONDS = 0.003
 WARM_UP_ROUNDS = 20
 EVENT_END, CHUNKS_END = b"\n\n", b"\r\n0\r\n\r\n"
 
@@ -106,14 +106,11 @@ def measure(
             envoy = stack.enter_context(Envoy(SHIPPED, upstreams=ports, edit=variant.edit, log_level="error"))
             variant.probe(envoy.port, post.body, post.path)
             envoys[variant.name], clients[variant.name] = envoy, stack.enter_context(Client(envoy.url, post))
-        due = time.monotonic()
         for turn in range(-WARM_UP_ROUNDS, rounds):
             progress(f"first events, round {max(turn + 1, 0)} of {rounds}")
-            for name in order(list(clients), turn):
-                # Where the machine was busy, what is late does not hurry those that follow.
-                now = time.monotonic()
-                due = max(due + EVERY_SECONDS, now)
-                time.sleep(due - now)
+            # Not in turns: it matters who was asked before.
+            for name in random.Random(turn).sample(list(clients), len(clients)):
+                time.sleep(PAUSE_SECONDS)
                 first, *_, last = [clients[name].ask() for _ in range(IN_A_ROW)]
                 if turn >= 0:
                     samples[name, IDLE].append(first)

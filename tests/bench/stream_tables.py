@@ -32,7 +32,7 @@ def first_event(compared: sse.Compared, rounds: int, progress: Callable[[str], N
             rows.append([variant.name, spread(Figure.of(values)), added, most, aimed])
         tables.append(
             table(
-                f"Time to the first event of a stream, from an Envoy that was {before}; {rounds:,} rounds of one request",
+                f"Time to the first event of a stream, from an Envoy that was {before}; {rounds:,} rounds",
                 ["median (quartiles), in microseconds", "total", "over router only", "99 of 100 within", "aim"],
                 rows,
             )
@@ -45,7 +45,8 @@ def idle(compared: sse.Compared, numbers: Sequence[int], progress: Callable[[str
     samples = idle_streams.measure(compared.variants, compared.post(sse.OPEN_PATH), numbers, progress)
     tables = []
     for number in numbers:
-        streams = {variant.name: idle_streams.of_one(samples, variant.name, number) for variant in compared.variants}
+        names = [variant.name for variant in compared.variants]
+        streams = {name: idle_streams.of_one(samples, name, number) for name in names}
         rows = []
         for name, one in streams.items():
             parts = [one.allocated, one.guest, one.held, one.held - streams[ROUTER].held, one.resident]
