@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry on loopback: it takes spans over OTLP/HTTP, as protobuf, and tells them again."""
+"""A collector of OpenTelemetry on loopback: it takes spans by OTLP over HTTP, as protobuf, and tells them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,11 @@ class Collector:
             return list(self._spans)
 
     def await_spans(
-        self, count: int, since: int = 0, wanted: Callable[[Span], bool] = lambda _: True, seconds: float = 15.0
+        self,
+        count: int,
+        since: int = 0,
+        wanted: Callable[[Span], bool] = lambda _: True,
+        seconds: float = 15.0,
     ) -> list[Span]:
         """Those that are wanted of the spans after the first `since`, once there are so many."""
 

@@ -54,7 +54,7 @@ class McpServer(Server):
 def dual_era(
     directory: Path, name: str = "dual-era", port: int = 0, collector: str | None = None
 ) -> McpServer:
-    """Python SDK 2.x, both eras on one endpoint; logs to `directory`, and sends its spans to the URL `collector`."""
+    """Python SDK 2.x, both eras on one endpoint; logs to `directory`, sends spans to the URL `collector`."""
     argv: Argv = [sys.executable, SERVERS / "dual_era.py", "--port", str(port), "--name", name]
     env = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector} if collector else None
     return McpServer(name, argv, directory / f"{name}.log", env=env)

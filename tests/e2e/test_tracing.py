@@ -1,5 +1,5 @@
-"""Traces at a real Envoy: whose spans are whose children when a client says where it is in a trace in its head, in
-`_meta`, or nowhere, and what becomes of requests when nobody takes the spans.
+"""Traces at real Envoy: whose spans are whose children when a client says where it is in a trace in headers,
+in `_meta`, or nowhere, and what becomes of requests when nobody takes the spans.
 
 Envoy begins its span before any filter runs, so a context that is in `_meta` alone is not its parent, and the
 `traceparent` that goes upstream is Envoy's own.
@@ -49,13 +49,15 @@ def header(trace: str = AGENT, flags: str = "01") -> TextHeader:
 
 def export_at_once(config: EnvoyConfig) -> None:
     """Every span, each by itself."""
-    config.document["layered_runtime"]["layers"][0]["static_layer"]["tracing.opentelemetry.min_flush_spans"] = 1
+    [layer] = config.document["layered_runtime"]["layers"]
+    layer["static_layer"]["tracing.opentelemetry.min_flush_spans"] = 1
     sampler = config.connection_manager()["tracing"]["provider"]["typed_config"]["sampler"]["typed_config"]
     sampler["wrapped_sampler"]["typed_config"]["sampling_percentage"]["numerator"] = 100
 
 
 def trust_callers(config: EnvoyConfig) -> None:
-    issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [CALLERS.key]}, "tenant_claim": "org.id"}
+    keys = {"keys": [CALLERS.key]}
+    issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": keys, "tenant_claim": "org.id"}
     config.change_settings(PLUGIN, {"auth": {"issuers": [issuer]}})
 
 
@@ -161,7 +163,9 @@ def test_each_goes_on_where_it_came_in(default: Envoy, collector: Collector) -> 
     assert (spans.server.trace, spans.received.trace) == (AGENT, OTHER)
 
 
-def test_a_server_that_reads_meta_alone_goes_on_with_the_clients_trace(both: Envoy, collector: Collector) -> None:
+def test_a_server_that_reads_meta_alone_goes_on_with_the_clients_trace(
+    both: Envoy, collector: Collector
+) -> None:
     headers = [*call_headers(META), header(), ("tracestate", "vendor=1"), ("baggage", "user=ann")]
     answer, spans = trace(collector, both, call(META), headers)
     assert (spans.server.trace, spans.server.parent) == (AGENT, AGENT_SPAN)
@@ -259,12 +263,14 @@ def withhold(config: EnvoyConfig) -> None:
 
 
 def test_envoys_own_context_goes_upstream_even_where_it_keeps_no_traces() -> None:
-    with ScriptedUpstream() as upstream, Envoy(GATEWAY_YAML, upstreams={"mcp_servers": [upstream.port]}, edit=drop) as envoy:
-        post(envoy.port, with_trace(call("add")), [*call_headers("add"), bearer()])
-        [request] = upstream.requests()
-        seen = (request.header("traceparent") or b"").decode()
-        assert seen.endswith("-00") and AGENT not in seen
-        assert json.loads(request.body)["params"]["_meta"]["traceparent"] == TRACE
+    with ScriptedUpstream() as upstream:
+        ports = {"mcp_servers": [upstream.port]}
+        with Envoy(GATEWAY_YAML, upstreams=ports, edit=drop) as envoy:
+            post(envoy.port, with_trace(call("add")), [*call_headers("add"), bearer()])
+    [request] = upstream.requests()
+    seen = (request.header("traceparent") or b"").decode()
+    assert seen.endswith("-00") and AGENT not in seen
+    assert json.loads(request.body)["params"]["_meta"]["traceparent"] == TRACE
 
 
 def test_where_envoy_withholds_its_context_that_of_meta_goes_upstream(collector: Collector) -> None:
@@ -303,7 +309,7 @@ def writing(upstream: ScriptedUpstream) -> Iterator[Envoy]:
         yield envoy
 
 
-PING = b'{"jsonrpc":"2.0", "id":1e0x, "method":"ping", "params":{ "n": 1.0 }}'.replace(b"1e0x", b"12345678901234567890")
+PING = b'{"jsonrpc":"2.0", "id":12345678901234567890, "method":"ping", "params":{ "n": 1.0 }}'
 ADDED = f'"_meta":{{"traceparent":"{TRACE}"}},'.encode()
 TRACED_PING = PING.replace(b'"params":{', b'"params":{' + ADDED)
 

@@ -49,8 +49,10 @@ proptest! {
         let Ok(Body::Single(message)) = read(body.as_bytes()) else { return Ok(()) };
         let Some(slot) = message.slot else { return Ok(()) };
         let texts = [("io.example/\"added\"", text.as_str()), ("added", "\\")];
-        let filled = slot.fill(body.as_bytes(), &texts).expect("its own body");
-        let Ok(Body::Single(mut seen)) = read(&filled) else { panic!("{filled:?}") };
+        let filled = slot.fill(body.as_bytes(), &texts).unwrap_or_default();
+        let seen = read(&filled);
+        prop_assert!(matches!(seen, Ok(Body::Single(_))), "{:?}", seen);
+        let Ok(Body::Single(mut seen)) = seen else { return Ok(()) };
         // The same bytes, but for one piece more.
         let same = body.bytes().zip(&filled).take_while(|(one, two)| one == *two).count();
         let added = filled.len() - body.len();
