@@ -185,7 +185,7 @@ def busy_gateway(directory: Path) -> Iterator[BusyGateway]:
         manager["early_header_mutation_extensions"] = [with_token(token)]
         [host] = manager["route_config"]["virtual_hosts"]
         tours = {"cluster": "real_servers", "prefix_rewrite": "/mcp", "timeout": "0s"}
-        models = {"cluster": "mcp_servers", "timeout": "0s", "retry_policy": {"retry_on": "connect-failure"}}
+        models = {**host["routes"][-1]["route"]}
         host["routes"] = [
             {"match": {"path": "/real"}, "route": tours},
             {"match": {"prefix": "/v1/"}, "route": models},

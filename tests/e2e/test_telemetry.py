@@ -24,6 +24,7 @@ from e2e.upstream import Exchange, ScriptedUpstream
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
 CALLERS = Issuer()
 EXCHANGES = {"telemetry": {"log": "exchanges"}}
+EVENT = b'data: {"jsonrpc":"2.0","id":1,"result":{"content":[]}}\n\n'
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 LINE = re.compile(r"\{\"[^\n]*\"event\":[^\n]*\}")
 
@@ -63,7 +64,7 @@ def caller(*headers: TextHeader) -> Sequence[TextHeader]:
 
 def events(exchange: Exchange) -> None:
     exchange.start_events()
-    exchange.send_chunk(b'data: {"jsonrpc":"2.0","id":1,"result":{"content":[]}}\n\n')
+    exchange.send_chunk(EVENT)
     time.sleep(0.3)
     exchange.end_chunks()
 
@@ -83,7 +84,7 @@ def test_a_stream_has_one_line_once_it_is_over(gateway: Envoy, upstream: Scripte
         "mcp.method.name": "tools/call",
         "gen_ai.tool.name": "add",
         "http.response.status_code": 200,
-        "http.response.body.size": 60,
+        "http.response.body.size": len(EVENT),
         "ending": "complete",
         "tenant": "acme",
         "agent": "planted-app",
