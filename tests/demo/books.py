@@ -41,7 +41,7 @@ def balance(say: Transcript, scene: Picture) -> None:
             ["  charged", units["settled"], ""],
             ["  given back", units["refunded"], "they were answered 503"],
             ["requests of two attempts", len(again), "access log: attempts"],
-            ["streams", latency["inf"], "with their first event after " + spread(latency)],
+            ["streams by their first event", latency["inf"], spread(latency)],
         ],
     )
     say.line()

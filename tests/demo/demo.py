@@ -54,7 +54,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="mcp-demo-") as directory:
             with picture(Path(directory), quota.add_limit) as scene:
                 tell(say, scene)
-    except StartError as error:
+    except (StartError, AssertionError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     if say.failures:

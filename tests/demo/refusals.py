@@ -100,7 +100,7 @@ def attempts(session: str, server_session: str, owner: Header, thief: Header) ->
             -32600,
         ),
         Attempt(
-            "Alice's session id, sent by Bob",
+            "Alice's session id, sent by Carol",
             "a session is bound to its opener",
             [*session_headers(session), thief],
             legacy_add,

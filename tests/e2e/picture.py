@@ -27,7 +27,7 @@ from e2e.replica import Ledger, Replica
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
 PLUGIN = "mcp_gateway"
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 CALLS = 1000
 CALLS_LIMIT = {

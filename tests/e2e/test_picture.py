@@ -240,6 +240,14 @@ def test_a_sessions_own_stream_ends_with_its_server(scene: Picture) -> None:
         assert f"from {scene.backup.name}" in next(arriving)["params"]["data"]
 
 
+def test_an_idle_connection_is_closed_by_the_gateway_first(scene: Picture) -> None:
+    """If the server did, a call that is sent at that moment would be lost."""
+    counter = "cluster.mcp_servers.upstream_cx_idle_timeout"
+    before = scene.gateway.stats(f"^{counter}$").get(counter, 0)
+    assert scene.asked() == scene.primary.name
+    scene.gateway.await_stat(counter, lambda now: now > before, seconds=15)
+
+
 def test_the_books_balance_after_a_bad_day(scene: Picture) -> None:
     """One agent from its first call to its last: what was executed is what was charged."""
     with scene.agent("hal") as agent:
