@@ -121,15 +121,17 @@ fn line(report: &Report) -> String {
             .map(|char| if char.is_control() { '\u{fffd}' } else { char })
             .collect::<String>()
     });
-    json!({
+    let mut line = json!({
         "event": event,
         "reason": reason.map(|reason| reason.as_str()),
         "detail": report.detail,
         "status": reason.filter(|_| event == "refused").map(|reason| reason.status()),
         "era": report.era.as_str(),
         "method": report.method,
-        "server": report.server,
         "tool": tool,
-    })
-    .to_string()
+    });
+    if let (Some(server), Some(line)) = (&report.server, line.as_object_mut()) {
+        line.insert("server".to_owned(), json!(server));
+    }
+    line.to_string()
 }
