@@ -24,11 +24,11 @@ mod tests;
 pub use chain::{Chain, ChainState, ChainTicket};
 pub use filter::{
     ABSENT, Call, Caller, Capabilities, Ending, Environment, Fetch, Filter, Form, HttpAnswer,
-    HttpCall, Identified, LLM_METHOD, Plan, Predecessor, Response, Topic, Traffic,
+    HttpCall, Identified, LLM_METHOD, Predecessor, Response, Topic, Traffic,
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
-pub use servers::{Listed, ServerTicket, Servers, plan};
+pub use servers::{Listed, Plan, ServerTicket, Servers, plan};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
 use crate::agreement;

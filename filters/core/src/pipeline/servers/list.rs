@@ -10,7 +10,15 @@ use crate::config::{self, ConfigError};
 use crate::edit::HeaderValue;
 use crate::json::{self, patch};
 use crate::limits::{MAX_SERVER_NAME, MAX_SERVERS};
-use crate::pipeline::Plan;
+
+/// A chain ready to run, or one for each server, with what the operator should know of how.
+#[derive(Debug)]
+pub struct Plan<F> {
+    /// The chain, or chains.
+    pub pipeline: Servers<F>,
+    /// One log line each, written at start.
+    pub notices: Vec<String>,
+}
 
 /// An entry of the list, as filters may want to know of it.
 #[derive(Debug)]
@@ -100,8 +108,8 @@ impl Listed {
             let index = own.iter().position(|(known, _)| known == key)?;
             Some(own.remove(index).1)
         };
-        let name = take("name").and_then(|name| serde_json::from_str(name).ok());
-        let Some(name) = name.filter(is_name) else {
+        let name: Option<String> = take("name").and_then(|name| serde_json::from_str(name).ok());
+        let Some(name) = name.filter(|name| is_name(name)) else {
             let problem = format!(
                 "is required: 1 to {MAX_SERVER_NAME} letters, digits, \".\", \"-\" and \"_\""
             );
@@ -174,7 +182,7 @@ fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
     })
 }
 
-fn is_name(name: &String) -> bool {
+fn is_name(name: &str) -> bool {
     let legal = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
     (1..=MAX_SERVER_NAME).contains(&name.len()) && name.chars().all(legal)
 }

@@ -14,7 +14,7 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-pub use list::{Listed, plan};
+pub use list::{Listed, Plan, plan};
 
 use super::{
     Ending, Environment, Exchange, Fetch, Filter, HttpAnswer, Next, Pipeline, Report, Response,
@@ -85,7 +85,7 @@ impl<F: Filter> Servers<F> {
     ) -> (Exchange<F>, Step<ServerTicket<F::Ticket>>) {
         let index = match self.route(head, environment) {
             Ok(index) => index,
-            Err(step) => return (Exchange::new(None), step),
+            Err(step) => return (Exchange::new(None), *step),
         };
         let server = self.at(index);
         let (mut exchange, step) = server.pipeline.request_head(head, has_body, environment);
@@ -190,25 +190,25 @@ impl<F: Filter> Servers<F> {
         &self,
         head: &Head<'_>,
         environment: &mut dyn Environment,
-    ) -> Result<usize, Step<ServerTicket<F::Ticket>>> {
+    ) -> Result<usize, Box<Step<ServerTicket<F::Ticket>>>> {
         if self.first.name.is_none() {
             return Ok(0);
         }
         if let Some(reply) = self.document(head) {
-            return Err(only(Next::Reply(reply)));
+            return Err(Box::new(only(Next::Reply(reply))));
         }
         if head.count() >= MAX_HEADERS {
-            return Err(refused(&Refusal::new(Reason::TooManyHeaders)));
+            return Err(Box::new(refused(&Refusal::new(Reason::TooManyHeaders))));
         }
         match self.choose(head, environment) {
             Choice::Server(index) => Ok(index),
             Choice::Misdirected => {
                 let refusal = Refusal::new(Reason::Host);
-                Err(refused(&refusal.because("no server has this host and path")))
+                Err(Box::new(refused(&refusal.because("no server has this host and path"))))
             }
             Choice::Foreign => {
                 let edits = admission::strip(head, |name| self.owns(name));
-                Err(Step { edits, ..only(Next::Forward) })
+                Err(Box::new(Step { edits, ..only(Next::Forward) }))
             }
         }
     }
