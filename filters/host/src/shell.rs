@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
-use mcp_core::pipeline::{
-    Capabilities, Fetch, Filter, HttpAnswer, Plan, ServerTicket, Servers, Topic,
-};
+use mcp_core::pipeline::{Capabilities, Fetch, Filter, HttpAnswer, Plan, Servers, TicketOf, Topic};
 use mcp_core::refusal::Reason;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -51,7 +49,7 @@ struct Root<M: Module> {
     context: u32,
     running: Option<Rc<Running<M::Filter>>>,
     /// The plugin's calls under way, by the host's tokens.
-    calls: BTreeMap<u32, (ServerTicket<<M::Filter as Filter>::Ticket>, Topic)>,
+    calls: BTreeMap<u32, (TicketOf<M::Filter>, Topic)>,
     /// When the last regular tick was, in milliseconds.
     last_tick: Option<u64>,
 }
@@ -63,7 +61,7 @@ pub(crate) struct Running<F: Filter> {
     pub(crate) watchdog: Watchdog,
     pub(crate) deadlines: Deadlines,
     pub(crate) waiting: WaitingRequests<F>,
-    pub(crate) errands: Errands<ServerTicket<F::Ticket>>,
+    pub(crate) errands: Errands<TicketOf<F>>,
 }
 
 // === impl Running ===

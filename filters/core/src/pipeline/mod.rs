@@ -28,7 +28,7 @@ pub use filter::{
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
-pub use servers::{Listed, Plan, ServerTicket, Servers, plan};
+pub use servers::{Listed, Plan, ServerTicket, Servers, TicketOf, plan};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
 use crate::agreement;
