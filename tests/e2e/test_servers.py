@@ -102,7 +102,7 @@ def upstreams() -> Iterator[dict[str, ScriptedUpstream]]:
 @pytest.fixture(scope="module")
 def gateway(upstreams: dict[str, ScriptedUpstream]) -> Iterator[Gateway]:
     ports = {name: [upstream.port] for name, upstream in upstreams.items()}
-    with Envoy(SERVERS_YAML, upstreams=ports, edit=trust_callers, concurrency=2) as envoy:
+    with Envoy(SERVERS_YAML, upstreams=ports, edit=trust_callers) as envoy:
         yield Gateway(envoy, upstreams)
 
 

@@ -2,7 +2,7 @@
 //!
 //! `json`, `message` and `sse` read the wire; `version`, `mirror` and `agreement` hold MCP's rules;
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
-//! of an exchange; `rewrite` changes what is in an answer's body, and `tap` reads it as it passes;
+//! of an exchange, of one server or of several; `rewrite` changes what is in an answer's body, and `tap` reads it as it passes;
 //! `refusal` says no; `certificate` is what is known of a client's; `signature` is what a host
 //! judges; `pattern` are names with `*` in them; `telemetry` is what is told of exchanges; `config`
 //! turns text into checked values.

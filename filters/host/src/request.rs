@@ -2,7 +2,7 @@
 //! pauses a request.
 
 use mcp_core::head::Head;
-use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, ServerTicket, Step, Topic};
+use mcp_core::pipeline::{Exchange, Fetch, Filter, HttpAnswer, Next, Step, TicketOf, Topic};
 use mcp_core::refusal::Reason;
 use mcp_core::telemetry::Log;
 use proxy_wasm::types::Action;
@@ -18,7 +18,7 @@ use crate::shell::Running;
 pub(crate) struct Request<F: Filter> {
     context: u32,
     exchange: Option<Exchange<F>>,
-    waiting: Waiting<ServerTicket<F::Ticket>>,
+    waiting: Waiting<TicketOf<F>>,
     /// Bytes of the body so far.
     received: usize,
     /// Whether that was all of it.
@@ -171,7 +171,7 @@ impl<F: Filter> Request<F> {
         self.carry_out(running, step)
     }
 
-    fn carry_out(&mut self, running: &Running<F>, step: Step<ServerTicket<F::Ticket>>) -> Action {
+    fn carry_out(&mut self, running: &Running<F>, step: Step<TicketOf<F>>) -> Action {
         if apply(Map::Request, &step.edits).is_err() {
             // An owned header that cannot be removed would be believed upstream.
             return running.refuse(Reason::Unavailable);
@@ -248,7 +248,7 @@ impl<F: Filter> Request<F> {
         running.refuse(Reason::Unavailable)
     }
 
-    fn call(&mut self, running: &Running<F>, fetch: Fetch<ServerTicket<F::Ticket>>) -> Action {
+    fn call(&mut self, running: &Running<F>, fetch: Fetch<TicketOf<F>>) -> Action {
         let Fetch { call, ticket, .. } = fetch;
         match calls::dispatch(&call) {
             Some(token) => {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use mcp_core::config::ConfigError;
 use mcp_core::pipeline::{
-    Capabilities, Fetch, Filter, HttpAnswer, Plan, Report, ServerTicket, Servers, Topic,
+    Capabilities, Fetch, Filter, HttpAnswer, Plan, Report, Servers, TicketOf, Topic,
 };
 use mcp_core::refusal::Reason;
 use mcp_core::telemetry::Telemetry as Settings;
@@ -47,15 +47,12 @@ pub fn start<M: Module>() {
     });
 }
 
-/// What tells a module which of its calls was answered.
-type Ticket<M> = ServerTicket<<<M as Module>::Filter as Filter>::Ticket>;
-
 /// One configured instance of the module.
 struct Root<M: Module> {
     context: u32,
     running: Option<Rc<Running<M::Filter>>>,
     /// The plugin's calls under way, by the host's tokens.
-    calls: BTreeMap<u32, (Ticket<M>, Topic)>,
+    calls: BTreeMap<u32, (TicketOf<M::Filter>, Topic)>,
     /// When the last regular tick was, in milliseconds.
     last_tick: Option<u64>,
 }
@@ -67,7 +64,7 @@ pub(crate) struct Running<F: Filter> {
     pub(crate) watchdog: Watchdog,
     pub(crate) deadlines: Deadlines,
     pub(crate) waiting: WaitingRequests<F>,
-    pub(crate) errands: Errands<ServerTicket<F::Ticket>>,
+    pub(crate) errands: Errands<TicketOf<F>>,
 }
 
 // === impl Running ===

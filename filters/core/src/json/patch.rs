@@ -1,4 +1,6 @@
 //! JSON Merge Patch (RFC 7396) on texts: what is not merged stays to the letter.
+//!
+//! It is for configurations, which are read once: `cold` keeps it small.
 
 use std::borrow::Cow;
 
@@ -12,6 +14,7 @@ pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 ///
 /// # Errors
 /// If it is not JSON.
+#[cold]
 pub(crate) fn members(text: &str) -> Result<Option<Members<'_>>, Error> {
     let mut reader = Reader::new(text.as_bytes(), MAX_JSON_DEPTH)?;
     if reader.kind()? != Kind::Object {
@@ -29,6 +32,7 @@ pub(crate) fn members(text: &str) -> Result<Option<Members<'_>>, Error> {
 ///
 /// # Errors
 /// If it is not JSON.
+#[cold]
 pub(crate) fn elements(text: &str) -> Result<Option<Vec<&str>>, Error> {
     let mut reader = Reader::new(text.as_bytes(), MAX_JSON_DEPTH)?;
     if reader.kind()? != Kind::Array {
@@ -43,9 +47,12 @@ pub(crate) fn elements(text: &str) -> Result<Option<Vec<&str>>, Error> {
 }
 
 /// The object of these members.
+#[cold]
 pub(crate) fn object<K: AsRef<str>, V: AsRef<str>>(members: &[(K, V)]) -> String {
     let member = |(key, value): &(K, V)| {
-        format!("{}:{}", serde_json::Value::from(key.as_ref()), value.as_ref())
+        // Writing a string cannot fail.
+        let key = serde_json::to_string(key.as_ref()).unwrap_or_default();
+        format!("{key}:{}", value.as_ref())
     };
     format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
 }
@@ -54,6 +61,7 @@ pub(crate) fn object<K: AsRef<str>, V: AsRef<str>>(members: &[(K, V)]) -> String
 ///
 /// # Errors
 /// If one of them is not JSON.
+#[cold]
 pub(crate) fn merge(target: &str, patch: &str) -> Result<String, Error> {
     let Some(changes) = members(patch)? else { return Ok(patch.to_owned()) };
     let members = members(target)?.unwrap_or_default().into_iter();

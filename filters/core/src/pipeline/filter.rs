@@ -280,15 +280,6 @@ pub enum Predecessor {
     Auth,
 }
 
-/// A chain ready to run, or one for each server, with what the operator should know of how.
-#[derive(Debug)]
-pub struct Plan<F> {
-    /// The chain, or chains.
-    pub pipeline: super::Servers<F>,
-    /// One log line each, written at start.
-    pub notices: Vec<String>,
-}
-
 /// The version of shared data that is not there. Hosts compare versions only of what exists, and
 /// count them from 1, so this one never matches.
 pub const ABSENT: u32 = u32::MAX;

@@ -28,12 +28,12 @@ pub use account::{Account, Spent};
 pub use chain::{Chain, ChainState, ChainTicket};
 pub use fetch::{Fetch, Form, HttpAnswer, HttpCall, Topic};
 pub use filter::{
-    ABSENT, Call, Caller, Capabilities, Ending, Environment, Filter, Identified, LLM_METHOD, Plan,
+    ABSENT, Call, Caller, Capabilities, Ending, Environment, Filter, Identified, LLM_METHOD,
     Predecessor, Response, Traffic,
 };
 pub use observe::{Attention, Interest, Observation};
 pub use report::{Outcome, Report};
-pub use servers::{Listed, ServerTicket, Servers, plan};
+pub use servers::{Listed, Plan, ServerTicket, Servers, TicketOf, plan};
 
 use crate::admission::{self, Admission, Admitted, Batches, Reader, Validation, Verb};
 use crate::agreement;

@@ -174,6 +174,20 @@ fn a_counter_outlives_other_changes_and_no_change_of_what_it_counts() {
 }
 
 #[test]
+fn a_servers_own_limit_is_counted_apart_and_one_of_all_is_not() {
+    let counter = |owner: Option<&'static str>| {
+        let text = json!({"limits": [limit(json!({}))]}).to_string();
+        let entries = mcp_core::config::parse::<Example>(text.as_bytes()).expect("valid").limits;
+        let limits = Limits::build(entries, |_| Scope { owner, ..scope(1) }).expect("valid").limits;
+        limits[0].counter
+    };
+    let one = build(json!([limit(json!({}))])).expect("valid").limits[0].counter;
+    assert_eq!(counter(None), one, "as without a list");
+    assert_ne!(counter(Some("a")), one);
+    assert_ne!(counter(Some("a")), counter(Some("b")));
+}
+
+#[test]
 fn each_worker_has_its_share_of_what_credentials_say_and_nobody_has_more_than_there_can_be() {
     let text = json!({"limits": [limit(json!({}))]}).to_string();
     let entries = mcp_core::config::parse::<Example>(text.as_bytes()).expect("valid").limits;

@@ -1,14 +1,24 @@
 //! The `servers` list: each entry's sections are laid over those of the top level by JSON Merge Patch
 //! (RFC 7396), and what comes out is the configuration of one server.
+//!
+//! It is read once: `cold` keeps the code small.
 
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use super::{Filter, Pipeline, Server, Servers};
 use crate::config::{self, ConfigError};
 use crate::edit::HeaderValue;
 use crate::json::{self, patch};
 use crate::limits::{MAX_SERVER_NAME, MAX_SERVERS};
-use crate::pipeline::Plan;
+
+/// A chain ready to run, or one for each server, with what the operator should know of how.
+#[derive(Debug)]
+pub struct Plan<F> {
+    /// The chain, or chains.
+    pub pipeline: Servers<F>,
+    /// One log line each, written at start.
+    pub notices: Vec<String>,
+}
 
 /// An entry of the list, as filters may want to know of it.
 #[derive(Debug)]
@@ -90,6 +100,7 @@ impl Listed {
     }
 
     /// The entry, and the sections that it writes itself.
+    #[cold]
     fn of(entry: &str, common: &str) -> Result<(Self, String), ConfigError> {
         let members = patch::members(entry).map_err(|error| unreadable(&error))?;
         let mut own = members.unwrap_or_default();
@@ -97,7 +108,7 @@ impl Listed {
             let index = own.iter().position(|(known, _)| known == key)?;
             Some(own.remove(index).1)
         };
-        let name = take("name").and_then(|name| serde_json::from_str::<String>(name).ok());
+        let name: Option<String> = take("name").and_then(|name| serde_json::from_str(name).ok());
         let Some(name) = name.filter(|name| is_name(name)) else {
             let problem = format!(
                 "is required: 1 to {MAX_SERVER_NAME} letters, digits, \".\", \"-\" and \"_\""
@@ -120,18 +131,19 @@ impl Listed {
     }
 }
 
-/// The top level without the list, and the list. `None` if there is none.
+/// The top level without the list, and the list. `None` if there is none, or the text is no object,
+/// which its reader finds out.
+#[cold]
 fn split(text: &[u8]) -> Result<Option<(String, Vec<String>)>, ConfigError> {
     let text = core::str::from_utf8(text).unwrap_or_default();
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let Ok(members) = patch::members(text) else {
-        // Its own reader would not know the list.
-        let unreadable =
-            |error: serde_json::Error| ConfigError::new("configuration", error.to_string());
-        return serde_json::from_str(text).map(|IgnoredAny| None).map_err(unreadable);
-    };
+    let members = patch::members(text).map_err(|error| {
+        let read = text.bytes().take(error.offset);
+        let line = read.filter(|byte| *byte == b'\n').count().saturating_add(1);
+        ConfigError::new("configuration", format!("{} at line {line}", error.syntax))
+    })?;
     let Some(mut common) = members else { return Ok(None) };
     let Some(index) = common.iter().position(|(key, _)| key == "servers") else { return Ok(None) };
     let (_, list) = common.remove(index);
@@ -146,6 +158,7 @@ fn split(text: &[u8]) -> Result<Option<(String, Vec<String>)>, ConfigError> {
 }
 
 /// Hosts and paths are those of the entries, and of nothing else.
+#[cold]
 fn refuse_place(sections: &str) -> Result<(), ConfigError> {
     match PLACE.iter().find(|key| find(sections, &["admission", key]).is_some()) {
         Some(key) => {
@@ -161,6 +174,7 @@ fn unreadable(error: &json::Error) -> ConfigError {
 }
 
 /// The value at this path of keys, to the letter.
+#[cold]
 fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
     path.iter().try_fold(text, |text, key| {
         let members = patch::members(text).ok()??;
@@ -175,6 +189,7 @@ fn is_name(name: &str) -> bool {
 
 /// The error where it was written: in the entry at `place`, in its `own` sections or beside them, or
 /// at the top level.
+#[cold]
 fn blame(error: ConfigError, place: &str, own: &str, common: &str) -> ConfigError {
     let ConfigError { path, problem } = error;
     // Of the merged text, which nobody wrote.
@@ -189,6 +204,7 @@ fn blame(error: ConfigError, place: &str, own: &str, common: &str) -> ConfigErro
 }
 
 /// Whether `sections` have what is at `path`, as far as objects go.
+#[cold]
 fn holds(sections: &str, path: &str) -> bool {
     let mut text = sections;
     for key in path.split(['.', '[']) {

@@ -14,7 +14,7 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-pub use list::{Listed, plan};
+pub use list::{Listed, Plan, plan};
 
 use super::{
     Ending, Environment, Exchange, Fetch, Filter, HttpAnswer, Next, Pipeline, Report, Response,
@@ -49,6 +49,9 @@ pub struct ServerTicket<T> {
     server: usize,
     ticket: T,
 }
+
+/// The same, of the servers of a chain.
+pub type TicketOf<F> = ServerTicket<<F as Filter>::Ticket>;
 
 /// Whose a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +91,7 @@ impl<F: Filter> Servers<F> {
         head: &Head<'_>,
         has_body: bool,
         environment: &mut dyn Environment,
-    ) -> (Exchange<F>, Step<ServerTicket<F::Ticket>>) {
+    ) -> (Exchange<F>, Step<TicketOf<F>>) {
         let index = match self.route(head, environment) {
             Ok(index) => index,
             Err(step) => return (Exchange::new(None), *step),
@@ -114,17 +117,13 @@ impl<F: Filter> Servers<F> {
         exchange: &mut Exchange<F>,
         body: &[u8],
         environment: &mut dyn Environment,
-    ) -> Step<ServerTicket<F::Ticket>> {
+    ) -> Step<TicketOf<F>> {
         let step = self.of(exchange).request_body(exchange, body, environment);
         self.told(exchange, step)
     }
 
     /// Ends an exchange the host gave up on: see [`Pipeline::abandon`].
-    pub fn abandon(
-        &self,
-        exchange: &mut Exchange<F>,
-        reason: Reason,
-    ) -> Step<ServerTicket<F::Ticket>> {
+    pub fn abandon(&self, exchange: &mut Exchange<F>, reason: Reason) -> Step<TicketOf<F>> {
         let step = self.of(exchange).abandon(exchange, reason);
         self.told(exchange, step)
     }
@@ -135,7 +134,7 @@ impl<F: Filter> Servers<F> {
         exchange: &mut Exchange<F>,
         head: &Head<'_>,
         environment: &mut dyn Environment,
-    ) -> Step<ServerTicket<F::Ticket>> {
+    ) -> Step<TicketOf<F>> {
         let step = self.of(exchange).resume(exchange, head, environment);
         self.told(exchange, step)
     }
@@ -143,7 +142,7 @@ impl<F: Filter> Servers<F> {
     /// A call was answered: see [`Pipeline::answered`].
     pub fn answered(
         &self,
-        ticket: ServerTicket<F::Ticket>,
+        ticket: TicketOf<F>,
         answer: &HttpAnswer<'_>,
         environment: &mut dyn Environment,
     ) {
@@ -152,7 +151,7 @@ impl<F: Filter> Servers<F> {
     }
 
     /// Time passed: the calls to make that no request waits for.
-    pub fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<ServerTicket<F::Ticket>>> {
+    pub fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<TicketOf<F>>> {
         let of = |(index, server): (usize, &Server<F>)| {
             let fetches = server.pipeline.tick(environment).into_iter();
             fetches.map(|fetch| by(index, fetch)).collect::<Vec<_>>()
@@ -196,7 +195,7 @@ impl<F: Filter> Servers<F> {
         &self,
         head: &Head<'_>,
         environment: &mut dyn Environment,
-    ) -> Result<usize, Box<Step<ServerTicket<F::Ticket>>>> {
+    ) -> Result<usize, Box<Step<TicketOf<F>>>> {
         if self.first.name.is_none() {
             return Ok(0);
         }
@@ -269,11 +268,7 @@ impl<F: Filter> Servers<F> {
     }
 
     /// The step of a server's pipeline, as one that says so.
-    fn told(
-        &self,
-        exchange: &mut Exchange<F>,
-        step: Step<F::Ticket>,
-    ) -> Step<ServerTicket<F::Ticket>> {
+    fn told(&self, exchange: &mut Exchange<F>, step: Step<F::Ticket>) -> Step<TicketOf<F>> {
         let index = exchange.server;
         let Step { edits, next, report } = step;
         let next = match next {

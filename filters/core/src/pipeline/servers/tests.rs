@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::admission::AdmissionConfig;
 use crate::config::{ConfigError, Section};
-use crate::pipeline::{Call, Caller, Identified, Outcome, Plan};
+use crate::pipeline::{Call, Caller, Identified, Outcome};
 
 /// A filter with settings that it publishes, and a header of its own.
 #[derive(Debug)]
