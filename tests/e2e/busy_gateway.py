@@ -31,7 +31,7 @@ STEPS: list[Step] = [
     {"tool": "count", "arguments": {"to": 3}},
     {"prompt": "greeting", "arguments": {"who": "Ada"}},
 ]
-REAL_CLIENTS = [Tourist("tour_mcp2.py", "2026-07-28", "tour-mcp2"), Tourist("tour_mcp2.py", "legacy", "tour-mcp2")]
+REAL_CLIENTS = [Tourist("tour_mcp2.py", mode, "tour-mcp2") for mode in ("2026-07-28", "legacy")]
 
 LIMITS = [
     {"name": "tenant-tokens", "key": ["tenant"], "unit": "tokens", "limit": 1_000_000, "window": "24h"},
@@ -133,7 +133,8 @@ class BusyGateway:
         assert {self.call("greedy").status for _ in range(2)} == {200}
         assert self.call("delete_all").status == 403
         assert self.call("add", ("origin", "https://evil.example")).status == 403
-        assert post(self.envoy.port, call("add"), [*call_headers("add"), ("authorization", "Bearer x")]).status == 401
+        stranger = [*call_headers("add"), ("authorization", "Bearer x")]
+        assert post(self.envoy.port, call("add"), stranger).status == 401
         assert self.ask(call("add"), call_headers("other")).status == 200, "this is only reported"
 
     @contextmanager
@@ -168,7 +169,8 @@ def busy_gateway(directory: Path) -> Iterator[BusyGateway]:
     name, token = callers.bearer("ann", org={"id": "acme"}, scope=scopes)
 
     def edit(config: EnvoyConfig) -> None:
-        issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [callers.key]}, "tenant_claim": "org.id"}
+        issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [callers.key]}}
+        issuer["tenant_claim"] = "org.id"
         settings = {
             "admission": {"llm_paths": ["/v1/*"], "validation": "log_only"},
             "auth": {"issuers": [issuer]},
@@ -198,7 +200,8 @@ def busy_gateway(directory: Path) -> Iterator[BusyGateway]:
         backup = stack.enter_context(ScriptedUpstream(plain))
         unused = stack.enter_context(socket.socket())
         unused.bind(("127.0.0.1", 0))
-        endpoints = [Endpoint(primary.port), Endpoint(unused.getsockname()[1]), Endpoint(backup.port, priority=1)]
+        nobody = Endpoint(unused.getsockname()[1])
+        endpoints = [Endpoint(primary.port), nobody, Endpoint(backup.port, priority=1)]
         envoy = Envoy(GATEWAY_YAML, upstreams={"mcp_servers": endpoints}, edit=edit, concurrency=2)
         yield BusyGateway(stack.enter_context(envoy), primary, backup, (name, token))
 

@@ -39,7 +39,7 @@ class Sample:
 class Prometheus:
     """Scrapes `/stats/prometheus` of one address, often; a context manager."""
 
-    def __init__(self, target: str, interval: str = "250ms") -> None:
+    def __init__(self, target: str, interval: str = "500ms") -> None:
         job = {
             "job_name": "envoy",
             "metrics_path": "/stats/prometheus",

@@ -1,4 +1,4 @@
-"""envoy/grafana.json and envoy/alerts.yaml: every query is put to a real Prometheus, which scraped real traffic.
+"""envoy/grafana.json and envoy/alerts.yaml: every query is put to a Prometheus that scraped real traffic.
 
 A query that misspells a metric or a label answers with nothing, or with a curve without a name, and nobody
 notices. So each has to answer with data, and each word of it that is misspelt has to be noticed here.
@@ -88,14 +88,13 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BusyGateway]:
 def prometheus(busy: BusyGateway) -> Iterator[Prometheus]:
     """One that saw everything happen twice: from a single time nobody can tell a rate."""
     with Prometheus(busy.envoy.admin_address) as prometheus, busy.open_stream():
-        busy.drive()
-        # Streams and limits are told with the next tick, which is a second away at most.
-        prometheus.await_answer("mcp_quota_units > 0")
-        prometheus.await_answer("mcp_sse_streams > 0")
-        time.sleep(2)
-        busy.drive()
-        time.sleep(2)
-        prometheus.await_answer("mcp_server_operation_duration_milliseconds_count > 0")
+        for times in (1, 2):
+            busy.drive()
+            # Streams and limits are told with the next tick, a second away at most, histograms with the next
+            # flush; the last thing that happened is this.
+            time.sleep(2)
+            prometheus.await_answer(f'sum(mcp_requests{{outcome="shadowed"}}) >= {times}')
+            prometheus.await_answer(f"sum(gen_ai_client_token_usage_count) >= {2 * times}")
         yield prometheus
 
 

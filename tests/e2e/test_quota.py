@@ -117,6 +117,7 @@ def test_metrics_have_the_labels_that_the_configuration_gives_them(gateway: Envo
         "mcp_method_name",
         "gen_ai_tool_name",
         "outcome",
+        "error_type",
     }
 
 

@@ -40,7 +40,8 @@ def lines(envoy: Envoy, count: int, seconds: float = 5.0) -> list[dict[str, Any]
 
 
 def trust_callers(config: EnvoyConfig) -> None:
-    issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [CALLERS.key]}, "tenant_claim": "org.id"}
+    issuer = {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": {"keys": [CALLERS.key]}}
+    issuer["tenant_claim"] = "org.id"
     config.change_settings("mcp_gateway", {"auth": {"issuers": [issuer]}, **EXCHANGES})
 
 
@@ -101,10 +102,13 @@ def test_who_leaves_is_told_of_when_they_do(gateway: Envoy, upstream: ScriptedUp
         time.sleep(0.3)
         assert not LINE.findall(gateway.log_text()), "it is not over"
     [line] = lines(gateway, 1)
-    assert (line["ending"], line["mcp.method.name"], line["http.response.status_code"]) == ("cut", "none", 200)
+    assert (line["ending"], line["mcp.method.name"]) == ("cut", "none")
+    assert line["http.response.status_code"] == 200
 
 
-def test_a_refusal_has_one_line_and_a_dead_server_its_status(gateway: Envoy, upstream: ScriptedUpstream) -> None:
+def test_a_refusal_has_one_line_and_a_dead_server_its_status(
+    gateway: Envoy, upstream: ScriptedUpstream
+) -> None:
     def broken(_: Exchange) -> None:
         raise ConnectionError
 
@@ -113,9 +117,11 @@ def test_a_refusal_has_one_line_and_a_dead_server_its_status(gateway: Envoy, ups
     post(gateway.port, call("add"), [*call_headers("add"), *caller()])
     time.sleep(0.3)
     refused, failed = lines(gateway, 2)
-    assert (refused["event"], refused["error.type"], refused["detail"]) == ("refused", "forbidden", "rule nobody_deletes")
+    assert (refused["event"], refused["error.type"]) == ("refused", "forbidden")
+    assert refused["detail"] == "rule nobody_deletes"
     assert (refused["tenant"], refused["http.response.status_code"]) == ("acme", 403)
-    assert (failed["event"], failed["error.type"], failed["http.response.status_code"]) == ("forwarded", "503", 503)
+    assert (failed["event"], failed["error.type"]) == ("forwarded", "503")
+    assert failed["http.response.status_code"] == 503
 
 
 def test_a_body_that_never_comes_is_counted(session_yaml: Path, upstream: ScriptedUpstream) -> None:
