@@ -60,7 +60,7 @@ class Agent:
         self.mode = mode
         self.browser = Browser(user)
         self.statuses: list[int] = []
-        """Of all answers of the endpoint, in order."""
+        """Of all answers to what it posted to the endpoint, in order."""
         self.left: dict[str, int] = {}
         """What is left of each limit, by the last answer that said so."""
         self.news: queue.Queue[str] = queue.Queue()
@@ -143,7 +143,7 @@ class Agent:
             request.headers.update(self.headers)
 
         async def read_head(response: httpx2.Response) -> None:
-            if str(response.url) == self.url:
+            if str(response.url) == self.url and response.request.method == "POST":
                 self.statuses.append(response.status_code)
                 left = {name: int(rest) for name, rest in LEFT.findall(response.headers.get("ratelimit", ""))}
                 self.left = {**self.left, **left}

@@ -187,7 +187,7 @@ def run(seconds: float, workers: int, seed: int) -> Figures:
             await_true(lambda: settled(gateway, "caller-cap"), "every reserve is settled")
             verdict = judge(soak, entries, replicas, Ledger(Path(directory)))
             again = sum(entry["attempts"] > 1 and entry["status"] < 400 for entry in entries)
-            for _, exchange, _ in verdict.faults:
+            for _, exchange, _ in verdict.faults:  # what else there is to know of it
                 print([entry for entry in entries if entry["call"] == exchange.call], file=sys.stderr)
             return Figures(soak.seconds, len(soak.deaths), verdict, again, Memory(soak.memory))
 
