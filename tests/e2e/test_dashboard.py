@@ -1,4 +1,4 @@
-"""envoy/grafana.json and envoy/alerts.yaml: every query is put to a Prometheus that scraped real traffic.
+"""envoy/grafana.json and envoy/alerts.yml: every query is put to a Prometheus that scraped real traffic.
 
 A query that misspells a metric or a label answers with nothing, or with a curve without a name, and nobody
 notices. So each has to answer with data, and each word of it that is misspelt has to be noticed here.
@@ -21,7 +21,7 @@ from e2e.envoy_config import REPOSITORY
 from e2e.prometheus import Prometheus, QueryError, check_rules
 
 DASHBOARD = json.loads((REPOSITORY / "envoy" / "grafana.json").read_text())
-ALERTS = REPOSITORY / "envoy" / "alerts.yaml"
+ALERTS = REPOSITORY / "envoy" / "alerts.yml"
 
 WINDOW = "60s"
 """What Grafana would put in the place of `$__rate_interval`: all of the test's traffic is in it."""
