@@ -7,7 +7,7 @@ from contextlib import suppress
 from e2e.picture import CALLS, Picture, await_true, metric, settled
 from transcript import Transcript
 
-FIRST_EVENT = "mcp_sse_first_event_ms"
+FIRST_EVENT = "mcp_sse_first_event_milliseconds_bucket"
 BUCKETS = ("50", "250", "1000")
 
 
@@ -31,7 +31,7 @@ def balance(say: Transcript, scene: Picture) -> None:
         )
     units = counted()
     failed = sum(entry["status"] >= 500 for entry in calls)
-    latency = {bucket: metric(scene.gateway, FIRST_EVENT, le=bucket) for bucket in (*BUCKETS, "inf")}
+    latency = {bucket: metric(scene.gateway, FIRST_EVENT, le=bucket) for bucket in (*BUCKETS, "+Inf")}
     again = [entry for entry in scene.gateway.settled_log() if entry["attempts"] > 1]
     say.line()
     say.table(
@@ -41,7 +41,7 @@ def balance(say: Transcript, scene: Picture) -> None:
             ["  charged", units["settled"], ""],
             ["  given back", units["refunded"], "they were answered 503"],
             ["requests of two attempts", len(again), "access log: attempts"],
-            ["streams by their first event", latency["inf"], spread(latency)],
+            ["streams by their first event", latency["+Inf"], spread(latency)],
         ],
     )
     say.line()
@@ -55,10 +55,10 @@ def balance(say: Transcript, scene: Picture) -> None:
         f"{len(scene.ledger.began())} executions in the ledgers, and none is there twice",
         doubles,
     )
-    say.check(latency["inf"] > 0, "the time to the first event is known", latency)
+    say.check(latency["+Inf"] > 0, "the time to the first event is known", latency)
 
 
 def spread(latency: dict[str, int]) -> str:
     """How many streams had their first event that soon; the buckets are cumulative."""
     soon = [f"≤ {bucket} ms: {latency[bucket]}" for bucket in BUCKETS]
-    return ", ".join([*soon, f"later: {latency['inf'] - latency[BUCKETS[-1]]}"])
+    return ", ".join([*soon, f"later: {latency['+Inf'] - latency[BUCKETS[-1]]}"])

@@ -53,7 +53,7 @@ def overloaded(say: Transcript, scene: Picture, alice: Agent) -> None:
         """What changes nothing is asked again, of the backup, in the same request. A tool is not: it may have been
         done. The agent gets the 503 and tries again; after five bad answers Envoy leaves the primary alone.""",
     )
-    before = alice.left["calls"]
+    before, spans = alice.left["calls"], len(scene.collector.spans())
 
     def work() -> tuple[str, int]:
         with scene.primary.overloaded(), scene.agent("bob") as bob:
@@ -71,6 +71,13 @@ def overloaded(say: Transcript, scene: Picture, alice: Agent) -> None:
         all(entry["status"] == 200 and entry["attempts"] == 2 for entry in lists[:2]) and len(lists) > 1,
         "Bob saw no trouble: the backup answered at the second attempt",
         [served(scene, entry) for entry in lists],
+    )
+    trace = scene.attempts("tools/list", 2, spans)
+    asked = [(scene.role(span.attributes["upstream_address"]), span.attributes["http.status_code"]) for span in trace]
+    say.check(
+        asked == [("primary", "503"), ("backup", "200")] and len({span.trace for span in trace}) == 1,
+        "and one trace shows both attempts at his list: primary 503, backup 200",
+        asked,
     )
     executed(say, scene, "order-2", ["backup"])
     spent = before - alice.left["calls"]

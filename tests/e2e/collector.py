@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from e2e.envoy_config import EnvoyConfig
+
 PATH = "/v1/traces"
 STOP_SECONDS = 5.0
 
@@ -104,6 +106,14 @@ class Collector:
             self._spans += spans
             self._arrived.notify_all()
         return Response(media_type="application/x-protobuf")
+
+
+def export_at_once(config: EnvoyConfig) -> None:
+    """Has envoy/gateway.yaml export every span, each by itself."""
+    [layer] = config.document["layered_runtime"]["layers"]
+    layer["static_layer"]["tracing.opentelemetry.min_flush_spans"] = 1
+    sampler = config.connection_manager()["tracing"]["provider"]["typed_config"]["sampler"]["typed_config"]
+    sampler["wrapped_sampler"]["typed_config"]["sampling_percentage"]["numerator"] = 100
 
 
 def _read(span: trace_pb2.Span, service: str) -> Span:

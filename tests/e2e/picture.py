@@ -1,7 +1,7 @@
 """The whole: agents sign in at an authorization server and call through every filter, a primary and a backup.
 
-envoy/gateway.yaml with no part left out or replaced: what differs is where the parts are, and one limit more, which
-counts calls exactly.
+envoy/gateway.yaml with no part left out or replaced: what differs is where the parts are, one limit more, which counts
+calls exactly, and that every span is exported, and every metric shown, at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from e2e.agent import Agent
 from e2e.authorization_server import AuthorizationServer
+from e2e.collector import Collector, Span, export_at_once
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, Endpoint, EnvoyConfig
 from e2e.messages import call, call_headers
@@ -56,6 +57,7 @@ class Picture:
     primary: Replica
     backup: Replica
     ledger: Ledger
+    collector: Collector
 
     def agent(self, user: str, mode: str = "auto") -> Agent:
         return Agent(self.gateway.url, user, mode)
@@ -63,6 +65,12 @@ class Picture:
     def role(self, upstream: str | None) -> str | None:
         """Which server an entry of the access log is about."""
         return {self.primary.address: "primary", self.backup.address: "backup"}.get(upstream or "")
+
+    def attempts(self, method: str, count: int, since: int) -> list[Span]:
+        """The spans of attempts at requests of that method after the first `since` spans, once there are so many,
+        in the order in which they began."""
+        spans = self.collector.await_spans(count, since, lambda span: span.name == method)
+        return sorted(spans, key=lambda span: span.start)
 
     def serving(self, replica: Replica) -> bool:
         """Whether Envoy believes in that server."""
@@ -114,6 +122,8 @@ def parts(port: int, authorization: AuthorizationServer) -> Callable[[EnvoyConfi
     """Writes into gateway.yaml where it listens and who issues tokens for it."""
 
     def edit(config: EnvoyConfig) -> None:
+        export_at_once(config)
+        config.document["stats_flush_interval"] = "0.5s"
         config.listen_on(port)
         config.set_upstreams("issuer", [Endpoint(authorization.port)])
         del config.cluster("issuer")["transport_socket"]  # one machine, plain HTTP
@@ -138,6 +148,7 @@ def picture(directory: Path, change: Callable[[EnvoyConfig], None] | None = None
         authorization = stack.enter_context(AuthorizationServer(directory, resource(port)))
         primary = stack.enter_context(Replica("primary", directory))
         backup = stack.enter_context(Replica("backup", directory))
+        collector = stack.enter_context(Collector())
         place = parts(port, authorization)
 
         def edit(config: EnvoyConfig) -> None:
@@ -145,6 +156,9 @@ def picture(directory: Path, change: Callable[[EnvoyConfig], None] | None = None
             if change is not None:
                 change(config)
 
-        servers = {"mcp_servers": [Endpoint(primary.port), Endpoint(backup.port, priority=1)]}
-        gateway = stack.enter_context(Envoy(GATEWAY_YAML, upstreams=servers, edit=edit, concurrency=2))
-        yield Picture(authorization, gateway, primary, backup, Ledger(directory))
+        upstreams = {
+            "mcp_servers": [Endpoint(primary.port), Endpoint(backup.port, priority=1)],
+            "otel_collector": [Endpoint(collector.port)],
+        }
+        gateway = stack.enter_context(Envoy(GATEWAY_YAML, upstreams=upstreams, edit=edit, concurrency=2))
+        yield Picture(authorization, gateway, primary, backup, Ledger(directory), collector)

@@ -293,5 +293,28 @@ def test_the_gateway_counted_all_of_it(scene: Picture) -> None:
     assert metric(scene.gateway, "mcp_quota_unsettled") == 0
     # Each report was a stream, and the time to its first event is in one of the buckets.
     reports = [entry for entry in scene.gateway.access_log() if entry["name"] == "write_report"]
-    assert metric(scene.gateway, "mcp_sse_first_event_ms", le="inf") >= len(reports)
-    # What spans this made is for the collector to tell (trace of gateway.yaml): join it here.
+    await_true(
+        lambda: metric(scene.gateway, "mcp_sse_first_event_milliseconds_count") >= len(reports),
+        "the time to the first event of each report",
+    )
+
+
+def test_the_trace_shows_who_was_asked_and_who_answered(scene: Picture) -> None:
+    since = len(scene.collector.spans())
+    with scene.primary.overloaded(), scene.agent("tom") as agent:
+        agent.list_tools()
+        insist(agent, "traced")
+    first, second = scene.attempts("tools/list", 2, since)
+    assert first.trace == second.trace and first.parent == second.parent, "one request"
+    attempts = [
+        (scene.role(span.attributes["upstream_address"]), span.attributes["http.status_code"])
+        for span in (first, second)
+    ]
+    assert attempts == [("primary", "503"), ("backup", "200")]
+    whole = scene.collector.await_spans(1, since, lambda span: span.id == first.parent)[0]
+    assert whole.start <= first.start <= first.end <= second.start <= second.end <= whole.end
+    calls = scene.attempts("tools/call", 2, since)
+    orders = [span for span in calls if span.attributes["gen_ai.tool.name"] == "place_order"]
+    assert len({span.parent for span in orders}) == len(orders) > 1, "a tool is asked for once in a request"
+    served = [span for span in orders if span.attributes["http.status_code"] == "200"]
+    assert [scene.role(span.attributes["upstream_address"]) for span in served] == ["backup"]

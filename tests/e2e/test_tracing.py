@@ -22,7 +22,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from e2e.collector import Collector, Span
+from e2e.collector import Collector, Span, export_at_once
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 from e2e.identity import AUDIENCE, ISSUER, Issuer
@@ -45,14 +45,6 @@ OTHER = "1af7651916cd43dd8448eb211c80319c"
 
 def header(trace: str = AGENT, flags: str = "01") -> TextHeader:
     return ("traceparent", f"00-{trace}-{AGENT_SPAN}-{flags}")
-
-
-def export_at_once(config: EnvoyConfig) -> None:
-    """Every span, each by itself."""
-    [layer] = config.document["layered_runtime"]["layers"]
-    layer["static_layer"]["tracing.opentelemetry.min_flush_spans"] = 1
-    sampler = config.connection_manager()["tracing"]["provider"]["typed_config"]["sampler"]["typed_config"]
-    sampler["wrapped_sampler"]["typed_config"]["sampling_percentage"]["numerator"] = 100
 
 
 def trust_callers(config: EnvoyConfig) -> None:

@@ -16,6 +16,14 @@ fn configurations() -> Vec<(usize, String)> {
     blocks
 }
 
+/// What an example is about: its list of servers, or its first section.
+fn section_of(example: &str) -> &str {
+    if example.contains("\n  \"servers\": [") {
+        return "servers";
+    }
+    example.trim_start_matches(['{', ' ', '\n', '"']).split('"').next().unwrap_or_default()
+}
+
 /// What the gateway module needs besides a quota or rules for headers.
 const AUTH: &str = r#"{"api_keys":[{"hash":
     "sha256:537cbb9203979200b087a4885f866c4e03f5fe70a38be7d2f663b01809dbefd8","principal":"x"}],
@@ -31,10 +39,11 @@ fn every_example_loads_in_every_module_that_has_its_sections() {
         ("quota", "mcp_gateway", 401, 3),
         ("sse", "mcp_sse", 200, 1),
         ("sse", "mcp_gateway", 401, 1),
+        // A list of servers, which answer to hosts of their own.
+        ("servers", "mcp_gateway", 421, 1),
     ] {
         let module = module::load(name);
-        let begin = format!("{{\n  \"{section}\":");
-        let about = |(_, example): &&(usize, String)| example.starts_with(&begin);
+        let about = |(_, example): &&(usize, String)| section_of(example) == section;
         let examples: Vec<_> = examples.iter().filter(about).collect();
         assert!(examples.len() >= count, "{section}: {} examples", examples.len());
         for (line, example) in examples {
