@@ -64,8 +64,9 @@ def envoy_gateway(patched: bool = True, settings: Tree | None = None) -> Edit:
             for operation in (patch["operation"] for patch in patches):
                 plugin[operation["path"].removeprefix("/")] = operation["value"]
         use(config, filter_config(plugin), settings)
-        config.cluster("issuer").clear()
-        config.document["static_resources"]["clusters"][-1].update(cluster["operation"]["value"])
+        issuer = config.cluster("issuer")
+        issuer.clear()
+        issuer.update(cluster["operation"]["value"])
         config.set_upstreams("issuer", [NOBODY])
 
     return edit

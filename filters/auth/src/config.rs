@@ -93,10 +93,14 @@ fn filter(
     }
     let api_key_header = header_name(config.api_key_header)?;
     let mut notices = Vec::new();
+    let names = config.issuers.iter().map(|issuer| issuer.0.name());
+    let metadata = config.metadata.map(|metadata| metadata.0.issued_by(names));
+    let resource = metadata.as_ref().map(MetadataConfig::resource);
     let mut issuers: Vec<Issuer> = Vec::with_capacity(config.issuers.len());
     for (index, Section(issuer)) in config.issuers.into_iter().enumerate() {
         let at = |error: ConfigError| error.within(&format!("issuers[{index}]"));
-        let issuer = issuer.build(capabilities, &api_key_header, &mut notices).map_err(at)?;
+        let issuer =
+            issuer.build(resource, capabilities, &api_key_header, &mut notices).map_err(at)?;
         if issuers.iter().any(|other| other.name() == issuer.name()) {
             return Err(at(ConfigError::new("issuer", "is configured twice")));
         }
@@ -108,9 +112,8 @@ fn filter(
         }
         issuers.push(issuer);
     }
-    let resource = config
-        .metadata
-        .map(|metadata| ProtectedResource::try_from(metadata.0))
+    let resource = metadata
+        .map(ProtectedResource::try_from)
         .transpose()
         .map_err(|error| error.within("metadata"))?;
     let mtls = config

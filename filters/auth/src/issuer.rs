@@ -10,6 +10,7 @@ use crate::claim_headers::{ClaimHeaderConfig, ClaimHeaders};
 use crate::introspection::{IntrospectionConfig, Introspector};
 use crate::keys::source::Request;
 use crate::keys::{Found, KeySet, Keys, KeysConfig};
+use crate::metadata::Identifier;
 use crate::token::{
     ClaimPath, Claims, IssuerRules, IssuerSettings, Reject, Token, TokenType, verify,
 };
@@ -19,7 +20,7 @@ use crate::token::{
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub(crate) struct IssuerConfig {
     issuer: String,
-    audiences: Vec<String>,
+    audiences: Option<Vec<String>>,
     jwks: Option<Section<KeysConfig>>,
     introspection: Option<Section<IntrospectionConfig>>,
     algorithms: Option<Vec<String>>,
@@ -66,9 +67,16 @@ pub(crate) enum Judgement {
 // === impl IssuerConfig ===
 
 impl IssuerConfig {
-    /// Checks the entry. What is worth knowing of its keys goes to `notices`.
+    /// `iss` of its tokens.
+    pub(crate) fn name(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Checks the entry. Tokens are for `resource`, unless it says for whom they are. What is worth
+    /// knowing of its keys goes to `notices`.
     pub(crate) fn build(
         self,
+        resource: Option<&Identifier>,
         capabilities: &Capabilities,
         api_key_header: &HeaderName,
         notices: &mut Vec<String>,
@@ -83,9 +91,14 @@ impl IssuerConfig {
                 return Err(ConfigError::new("jwks", "is required, unless introspection is given"));
             }
         };
+        let of_resource = || resource.map(|resource| vec![resource.as_str().to_owned()]);
+        let Some(audiences) = self.audiences.or_else(of_resource) else {
+            let problem = "is required, unless metadata.resource says what tokens are for";
+            return Err(ConfigError::new("audiences", problem));
+        };
         let rules = IssuerRules::try_from(IssuerSettings {
             issuer: self.issuer,
-            audiences: self.audiences,
+            audiences,
             algorithms: self.algorithms.unwrap_or(defaults.algorithms),
             token_types: self.token_types.unwrap_or(defaults.token_types),
             required_claims: self.required_claims,

@@ -29,7 +29,7 @@ const MAX_RESOURCE_NAME: usize = 256;
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub struct MetadataConfig {
     resource: Identifier,
-    authorization_servers: Vec<Identifier>,
+    authorization_servers: Option<Vec<Identifier>>,
     #[serde(default)]
     scopes_supported: Vec<Scope>,
     resource_name: Option<String>,
@@ -68,11 +68,27 @@ struct Document<'a> {
     resource_tos_uri: Option<&'a Page>,
 }
 
+impl MetadataConfig {
+    /// The same, where no authorization servers are written down with those of these names that are
+    /// URLs: the document lists authorization servers by their issuer identifiers (RFC 9728 §2).
+    pub(crate) fn issued_by<'a>(mut self, issuers: impl Iterator<Item = &'a str>) -> Self {
+        let named = || issuers.filter_map(|name| Identifier::try_from(name.to_owned()).ok());
+        self.authorization_servers.get_or_insert_with(|| named().collect());
+        self
+    }
+
+    /// The external URL of the MCP endpoint.
+    pub(crate) const fn resource(&self) -> &Identifier {
+        &self.resource
+    }
+}
+
 impl TryFrom<MetadataConfig> for ProtectedResource {
     type Error = ConfigError;
 
     fn try_from(config: MetadataConfig) -> Result<Self, ConfigError> {
-        if !(1..=MAX_LIST).contains(&config.authorization_servers.len()) {
+        let authorization_servers = config.authorization_servers.unwrap_or_default();
+        if !(1..=MAX_LIST).contains(&authorization_servers.len()) {
             return Err(ConfigError::new(
                 "authorization_servers",
                 format!("must name 1 to {MAX_LIST} servers by their issuer URL"),
@@ -99,7 +115,7 @@ impl TryFrom<MetadataConfig> for ProtectedResource {
         }
         let document = Document {
             resource: &config.resource,
-            authorization_servers: &config.authorization_servers,
+            authorization_servers: &authorization_servers,
             scopes_supported: config.scopes_supported.iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
             resource_name: name,

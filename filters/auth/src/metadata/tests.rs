@@ -190,7 +190,7 @@ fn errors_name_the_key() {
         (with("resource_name", json!("")), "resource_name", "256"),
         (with("resource_documentation", json!("http://x")), "resource_documentation", "https"),
         (with("resources", json!("x")), "resources", "unknown field"),
-        (json!({ "resource": "https://a.example" }), "configuration", "authorization_servers"),
+        (json!({ "resource": "https://a.example" }), "authorization_servers", "1 to 64"),
         (json!({ "authorization_servers": [] }), "configuration", "resource"),
     ];
     for (section, path, problem) in cases {

@@ -26,6 +26,32 @@ fn told(world: &mut World, pipeline: &Servers<AuthFilter>, bearer: &str) -> Opti
 }
 
 #[test]
+fn tokens_are_for_the_resource_and_from_its_authorization_servers_unless_written_otherwise() {
+    let resource = "https://mcp.example/mcp";
+    let key: Value =
+        serde_json::from_str(&RfcKey::ed25519().jwk_with(r#""kid":"ed""#)).expect("a key");
+    let pipeline = pipeline(&json!({
+        "issuers": [{ "issuer": ISSUER, "jwks": { "keys": [key] } }],
+        "metadata": { "resource": resource },
+    }));
+    let mut world = World::default();
+    let fitting = bearer(&json!({ "aud": resource }));
+    assert_eq!(told(&mut world, &pipeline, &fitting), None);
+    let other = bearer(&json!({ "aud": "mcp" }));
+    assert_eq!(told(&mut world, &pipeline, &other).as_deref(), Some("token audience"));
+    let fields = [
+        (":method", "GET"),
+        (":path", "/.well-known/oauth-protected-resource/mcp"),
+        (":authority", "mcp.example"),
+    ];
+    let head: Vec<_> = fields.map(|(name, value)| (name.as_bytes(), value.as_bytes())).into();
+    let (_, step) = pipeline.request_head(&Head::new(head), false, &mut world);
+    let Next::Reply(reply) = step.next else { panic!("{step:?}") };
+    let document: Value = serde_json::from_slice(&reply.body).expect("a document");
+    assert_eq!(document["authorization_servers"], json!([ISSUER]));
+}
+
+#[test]
 fn a_bound_token_needs_its_certificate_each_time() {
     let bound = bearer(&json!({ "cnf": { "x5t#S256": THUMBPRINT } }));
     let refused = Some("token certificate".to_owned());
