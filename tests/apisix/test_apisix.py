@@ -94,6 +94,7 @@ MISTAKES: dict[str, tuple[str, Change]] = {
         "config",
         lambda config: config["nginx_config"].update(http_configuration_snippet="proxy_buffering off;\n"),
     ),
+    "connections that are kept": ("config", lambda config: config["nginx_config"]["http"].pop("upstream")),
     "workers by machine": ("config", lambda config: config["nginx_config"].update(worker_processes="auto")),
     "route by a header of ours": (
         "routing",

@@ -274,6 +274,15 @@ def test_nothing_else_is_done_twice(gateway: Nginx, headers: list[TextHeader]) -
     assert len(gateway.primary.requests()) == 1
 
 
+def test_nothing_else_is_done_twice_on_a_connection_that_was_used_before(gateway: Nginx) -> None:
+    """nginx sends again what failed on a connection that it kept, whatever the number of tries."""
+    assert gateway.post(b"{}", says("tools/call")).status == 200
+    gateway.primary.answer = broken
+    seen = len(gateway.primary.requests())
+    assert gateway.post(b"{}", says("tools/call")).status == 502
+    assert (len(gateway.primary.requests()), len(gateway.backup.requests())) == (seen + 1, 0)
+
+
 def test_a_server_that_says_503_to_a_call_is_believed(gateway: Nginx) -> None:
     gateway.primary.answer = overloaded
     assert [gateway.post(b"{}", says("tools/call")).status for _ in range(2)] == [503, 503]
