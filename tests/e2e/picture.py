@@ -1,7 +1,7 @@
 """The whole: agents sign in at an authorization server and call through every filter, a primary and a backup.
 
 envoy/gateway.yaml with no part left out or replaced: what differs is where the parts are, one limit more, which counts
-calls exactly, and that every span is exported, and every metric shown, at once.
+calls exactly, that servers rest for seconds only, and that every span is exported, and every metric shown, at once.
 """
 
 from __future__ import annotations
@@ -123,6 +123,10 @@ def parts(port: int, authorization: AuthorizationServer) -> Callable[[EnvoyConfi
 
     def edit(config: EnvoyConfig) -> None:
         export_at_once(config)
+        config.cluster("mcp_servers")["outlier_detection"] |= {
+            "base_ejection_time": "1s",
+            "max_ejection_time": "3s",
+        }
         config.document["stats_flush_interval"] = "0.5s"
         config.listen_on(port)
         config.set_upstreams("issuer", [Endpoint(authorization.port)])

@@ -27,6 +27,7 @@ def check_often(config: EnvoyConfig) -> None:
         check |= {
             "interval": "0.1s",
             "no_traffic_interval": "0.1s",
+            "no_traffic_healthy_interval": "0.1s",
             "unhealthy_threshold": 1,
             "timeout": "0.5s",
         }

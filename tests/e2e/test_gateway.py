@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import IncompleteRead
@@ -18,7 +19,7 @@ from e2e.identity import AUDIENCE, ISSUER, Issuer
 from e2e.messages import call, call_headers, initialize, legacy, modern, modern_headers, session_headers
 from e2e.quota import left
 from e2e.raw import Answer, Connection, TextHeader, post
-from e2e.test_affinity import await_healthy
+from e2e.test_affinity import await_healthy, check_often
 from e2e.upstream import Exchange, ScriptedUpstream
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
@@ -194,6 +195,29 @@ def test_a_tool_is_called_where_somebody_listens() -> None:
             answered = post(envoy.port, call("add"), [*call_headers("add"), bearer("failover")])
             assert answered.status == 200
             assert len(backup.requests()) == 1
+
+
+def test_who_answers_calls_with_errors_rests_though_the_checks_pass(
+    servers: tuple[ScriptedUpstream, ScriptedUpstream],
+) -> None:
+    def edit(config: EnvoyConfig) -> None:
+        trust_callers(config)
+        check_often(config)
+
+    primary, backup = servers
+    ports = {"mcp_servers": [Endpoint(primary.port), Endpoint(backup.port, priority=1)]}
+    with Envoy(GATEWAY_YAML, upstreams=ports, edit=edit) as envoy:
+        await_healthy(envoy, 2)
+        primary.answer = overloaded
+        try:
+            # Ten checks, which pass, are made meanwhile.
+            statuses = []
+            for _ in range(30):
+                statuses.append(post(envoy.port, call("add"), [*call_headers("add"), bearer("tired")]).status)
+                time.sleep(0.05)
+        finally:
+            primary.answer = answer
+        assert statuses == [503] * 5 + [200] * 25
 
 
 def test_the_rate_limit_option_counts_by_what_the_filter_found(

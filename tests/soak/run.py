@@ -84,6 +84,8 @@ def settings(issuer: Issuer) -> Callable[[EnvoyConfig], None]:
         config.change_settings(
             PLUGIN, {"auth": {"issuers": [known]}, "quota": {"limits": [*limits, bounded]}}
         )
+        rest = {"base_ejection_time": "1s", "max_ejection_time": "3s"}
+        config.cluster("mcp_servers")["outlier_detection"] |= rest
         for check in config.cluster("mcp_servers")["health_checks"]:
             check |= {"interval": "1s", "no_traffic_interval": "1s", "timeout": "5s"}
         for log in config.connection_manager()["access_log"]:
