@@ -217,7 +217,9 @@ def test_who_answers_calls_with_errors_rests_though_the_checks_pass(
                 time.sleep(0.05)
         finally:
             primary.answer = answer
-        assert statuses == [503] * 5 + [200] * 25
+        failed = statuses.count(503)
+        assert statuses == [503] * failed + [200] * (30 - failed)
+        assert 5 <= failed <= 10, "five, and what comes before all workers know"
 
 
 def test_the_rate_limit_option_counts_by_what_the_filter_found(
