@@ -19,6 +19,7 @@ from e2e.identity import AUDIENCE, ISSUER, Issuer
 from e2e.messages import LEGACY, call, call_headers, initialize, legacy, legacy_call, session_headers
 from e2e.raw import Answer, TextHeader, post, send
 from e2e.servers import McpServer
+from e2e.test_affinity import await_healthy
 from e2e.upstream import Exchange, ScriptedUpstream
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
@@ -243,6 +244,7 @@ def test_what_changes_nothing_is_asked_again_of_the_backup_and_nothing_else_is(e
     with ScriptedUpstream(answering) as primary, ScriptedUpstream(answering) as backup:
         servers = {"mcp_servers": [Endpoint(primary.port), Endpoint(backup.port, priority=1)]}
         with Envoy(GATEWAY_YAML, upstreams=servers, edit=edit) as envoy:
+            await_healthy(envoy, 2)
             session = post(envoy.port, initialize(), [token()]).headers["mcp-session-id"]
             assert session and len(primary.requests()) == 1
             primary.answer = overloaded

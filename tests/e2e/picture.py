@@ -165,4 +165,7 @@ def picture(directory: Path, change: Callable[[EnvoyConfig], None] | None = None
             "otel_collector": [Endpoint(collector.port)],
         }
         gateway = stack.enter_context(Envoy(GATEWAY_YAML, upstreams=upstreams, edit=edit, concurrency=2))
-        yield Picture(authorization, gateway, primary, backup, Ledger(directory), collector)
+        scene = Picture(authorization, gateway, primary, backup, Ledger(directory), collector)
+        # Envoy may have missed the answers to its first checks, since it was still compiling modules.
+        await_true(lambda: scene.serving(primary) and scene.serving(backup), "both servers serve")
+        yield scene
