@@ -18,8 +18,8 @@ from e2e.legacy import LegacySession
 from e2e.messages import call, call_headers, modern, modern_headers
 from e2e.raw import HOST, MEDIA, Answer, Connection, TextHeader, post, request_head
 from e2e.servers import dual_era
-from e2e.test_clients import Step, Tourist
 from e2e.test_affinity import await_healthy
+from e2e.test_clients import Step, Tourist
 from e2e.upstream import Exchange, ScriptedUpstream
 
 GATEWAY_YAML = REPOSITORY / "envoy" / "gateway.yaml"
