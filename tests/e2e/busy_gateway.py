@@ -18,7 +18,6 @@ from e2e.legacy import LegacySession
 from e2e.messages import call, call_headers, modern, modern_headers
 from e2e.raw import HOST, MEDIA, Answer, Connection, TextHeader, post, request_head
 from e2e.servers import dual_era
-from e2e.test_affinity import await_healthy
 from e2e.test_clients import Step, Tourist
 from e2e.upstream import Exchange, ScriptedUpstream
 
@@ -204,9 +203,7 @@ def busy_gateway(directory: Path) -> Iterator[BusyGateway]:
         nobody = Endpoint(unused.getsockname()[1])
         endpoints = [Endpoint(primary.port), nobody, Endpoint(backup.port, priority=1)]
         envoy = Envoy(GATEWAY_YAML, upstreams={"mcp_servers": endpoints}, edit=edit, concurrency=2)
-        stack.enter_context(envoy)
-        await_healthy(envoy, 2)
-        yield BusyGateway(envoy, primary, backup, (name, token))
+        yield BusyGateway(stack.enter_context(envoy), primary, backup, (name, token))
 
 
 def with_token(token: str) -> dict[str, object]:

@@ -188,10 +188,15 @@ def test_nobody_else_is_asked_about_a_session(pair: Pair) -> None:
 
 
 def test_a_tool_is_called_where_somebody_listens() -> None:
+    def unchecked(config: EnvoyConfig) -> None:
+        """Nobody has told Envoy before that the primary is gone."""
+        trust_callers(config)
+        del config.cluster("mcp_servers")["health_checks"]
+
     with socket.socket() as unused, ScriptedUpstream(answer) as backup:
         unused.bind(("127.0.0.1", 0))
         ports = {"mcp_servers": [Endpoint(unused.getsockname()[1]), Endpoint(backup.port, priority=1)]}
-        with Envoy(GATEWAY_YAML, upstreams=ports, edit=trust_callers) as envoy:
+        with Envoy(GATEWAY_YAML, upstreams=ports, edit=unchecked) as envoy:
             answered = post(envoy.port, call("add"), [*call_headers("add"), bearer("failover")])
             assert answered.status == 200
             assert len(backup.requests()) == 1
