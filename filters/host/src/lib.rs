@@ -4,7 +4,8 @@
 //! can do; `signature` lets it judge signatures; `stream` takes the callbacks of an exchange, and
 //! `request` and `response` feed the pipeline from them and carry out what it returns; `shell`
 //! configures and ticks; `waiting` holds requests until an answer comes, `watchdog` gives up those
-//! whose body never does, `deadlines` knows when open streams end; `telemetry` counts and logs, by `labels` of which there are few.
+//! whose body never does, `deadlines` knows when open streams end; `telemetry` counts and logs, by
+//! `labels` of which there are few.
 
 mod abi;
 mod answer;

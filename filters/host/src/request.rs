@@ -72,7 +72,7 @@ impl<F: Filter> Request<F> {
         let has_body = !(counted && end_of_stream);
         let mut environment = running.environment();
         let judged =
-            with_head(|head| running.pipeline.request_head(head, has_body, &mut environment));
+            with_head(|head| running.servers.request_head(head, has_body, &mut environment));
         match judged {
             Ok((exchange, step)) => {
                 self.exchange = Some(exchange);
@@ -110,7 +110,7 @@ impl<F: Filter> Request<F> {
         match core::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Call { token: expected, ticket } if expected == token => {
                 let mut environment = running.environment();
-                running.pipeline.answered(ticket, answer, &mut environment);
+                running.servers.answered(ticket, answer, &mut environment);
                 self.resume(running)
             }
             other => {
@@ -127,7 +127,7 @@ impl<F: Filter> Request<F> {
             return running.refuse(Reason::Unavailable);
         };
         let mut environment = running.environment();
-        let judged = with_head(|head| running.pipeline.resume(exchange, head, &mut environment));
+        let judged = with_head(|head| running.servers.resume(exchange, head, &mut environment));
         match judged {
             Ok(step) => self.carry_out(running, step),
             Err(reason) => running.refuse(reason),
@@ -154,17 +154,17 @@ impl<F: Filter> Request<F> {
             return running.refuse(Reason::Unavailable);
         };
         let too_large = u64::try_from(self.received)
-            .is_ok_and(|size| size > running.pipeline.admission(exchange).max_body);
+            .is_ok_and(|size| size > running.servers.admission(exchange).max_body);
         if !too_large && !self.complete {
             return Action::Pause;
         }
         let step = if too_large {
-            running.pipeline.abandon(exchange, Reason::BodyTooLarge)
+            running.servers.abandon(exchange, Reason::BodyTooLarge)
         } else if let Ok(body) = abi::request_body(self.received) {
             let mut environment = running.environment();
-            running.pipeline.request_body(exchange, &body, &mut environment)
+            running.servers.request_body(exchange, &body, &mut environment)
         } else {
-            running.pipeline.abandon(exchange, Reason::Unavailable)
+            running.servers.abandon(exchange, Reason::Unavailable)
         };
         self.waiting = Waiting::Nothing;
         running.watchdog.release(self.context);
@@ -178,7 +178,7 @@ impl<F: Filter> Request<F> {
         }
         let details = step.report.as_ref().map_or("mcp", |_| "mcp_refused");
         if let Some((report, exchange)) = step.report.zip(self.exchange.as_ref()) {
-            let settings = running.pipeline.telemetry(exchange);
+            let settings = running.servers.telemetry(exchange);
             running.telemetry.record(report, settings, |report| match settings.log {
                 Log::Refusals => report.line(),
                 Log::Exchanges => exchange.decision_line(report),
@@ -225,7 +225,7 @@ impl<F: Filter> Request<F> {
         self.waiting = Waiting::Body;
         match running.probe.hold {
             Hold::Pause => {
-                let patience = running.pipeline.admission(exchange).body_timeout.as_millis();
+                let patience = running.servers.admission(exchange).body_timeout.as_millis();
                 let ticks = patience.div_ceil(u128::from(TICK_PERIOD));
                 running.watchdog.hold(self.context, u64::try_from(ticks).unwrap_or(u64::MAX));
                 // All of it may have come while a call was awaited.
@@ -257,7 +257,7 @@ impl<F: Filter> Request<F> {
             }
             None => {
                 let mut environment = running.environment();
-                running.pipeline.answered(ticket, &HttpAnswer::NONE, &mut environment);
+                running.servers.answered(ticket, &HttpAnswer::NONE, &mut environment);
                 self.resume(running)
             }
         }

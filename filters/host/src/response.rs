@@ -18,7 +18,7 @@ pub(crate) fn head<F: Filter>(
     end: bool,
 ) {
     let mut environment = running.environment();
-    let edits = running.pipeline.response_head(exchange, &HostResponse, &mut environment);
+    let edits = running.servers.response_head(exchange, &HostResponse, &mut environment);
     if let Err(Failed(status)) = apply(Map::Response, &edits) {
         abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
     }
@@ -54,7 +54,7 @@ pub(crate) fn body<F: Filter>(
     }
     let mut environment = running.environment();
     let passed = abi::response_body(size).and_then(|chunk| {
-        match running.pipeline.response_body(exchange, &chunk, end, &mut environment) {
+        match running.servers.response_body(exchange, &chunk, end, &mut environment) {
             Some(changed) => abi::set_response_body(size, &changed),
             None => Ok(()),
         }
@@ -74,7 +74,7 @@ pub(crate) fn body<F: Filter>(
 
 /// The exchange is over.
 pub(crate) fn finish<F: Filter>(running: &Running<F>, exchange: &mut Exchange<F>, ending: Ending) {
-    running.pipeline.finish(exchange, ending, &mut running.environment());
+    running.servers.finish(exchange, ending, &mut running.environment());
     tell(running, exchange);
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn finish<F: Filter>(running: &Running<F>, exchange: &mut Exchange<F>
 fn tell<F: Filter>(running: &Running<F>, exchange: &mut Exchange<F>) {
     if let Some(account) = exchange.take_account() {
         let line = || exchange.account_line(&account);
-        running.telemetry.close(&account, running.pipeline.telemetry(exchange), line);
+        running.telemetry.close(&account, running.servers.telemetry(exchange), line);
     }
 }
 

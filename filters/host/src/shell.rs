@@ -58,7 +58,7 @@ struct Root<M: Module> {
 }
 
 pub(crate) struct Running<F: Filter> {
-    pub(crate) pipeline: Servers<F>,
+    pub(crate) servers: Servers<F>,
     pub(crate) probe: Probe,
     pub(crate) telemetry: Telemetry,
     pub(crate) watchdog: Watchdog,
@@ -102,7 +102,7 @@ impl<M: Module> Context for Root<M> {
         let Some(running) = self.running.clone() else { return };
         calls::with_answer(count, size, |answer| {
             let mut environment = running.environment();
-            running.pipeline.answered(ticket, answer, &mut environment);
+            running.servers.answered(ticket, answer, &mut environment);
         });
         self.wake(&running, Some(topic));
         self.run_errands(&running);
@@ -117,7 +117,7 @@ impl<M: Module> Root<M> {
                 Some(token) => drop(self.calls.insert(token, (ticket, topic))),
                 None => {
                     let mut environment = running.environment();
-                    running.pipeline.answered(ticket, &HttpAnswer::NONE, &mut environment);
+                    running.servers.answered(ticket, &HttpAnswer::NONE, &mut environment);
                     self.wake(running, Some(topic));
                 }
             }
@@ -185,7 +185,7 @@ impl<M: Module> RootContext for Root<M> {
                     abi::log(Level::Info, notice);
                 }
                 self.running = Some(Rc::new(Running {
-                    pipeline: plan.pipeline,
+                    servers: plan.pipeline,
                     probe,
                     telemetry: Telemetry::default(),
                     watchdog: Watchdog::default(),
@@ -207,7 +207,7 @@ impl<M: Module> RootContext for Root<M> {
         let regular = self.is_regular(&running);
         if regular {
             let mut environment = running.environment();
-            for fetch in running.pipeline.tick(&mut environment) {
+            for fetch in running.servers.tick(&mut environment) {
                 running.errands.add(fetch);
             }
             self.wake(&running, None);
