@@ -185,7 +185,7 @@ impl<M: Module> RootContext for Root<M> {
                     abi::log(Level::Info, notice);
                 }
                 self.running = Some(Rc::new(Running {
-                    servers: plan.pipeline,
+                    servers: plan.servers,
                     probe,
                     telemetry: Telemetry::default(),
                     watchdog: Watchdog::default(),

@@ -82,7 +82,7 @@ fn configured(members: &Value) -> Value {
 
 fn pipeline(members: &Value) -> Servers<AuthFilter> {
     let text = json!({ "auth": configured(members) }).to_string();
-    crate::plan(text.as_bytes(), &CAPABILITIES).expect("valid").pipeline
+    crate::plan(text.as_bytes(), &CAPABILITIES).expect("valid").servers
 }
 
 /// A token with these claims besides those that are needed.
@@ -247,7 +247,7 @@ fn a_batch_is_counted_up_to_the_message_that_may_not_pass() {
     let plan = crate::plan(text.to_string().as_bytes(), &CAPABILITIES).expect("valid");
     let token = bearer(&json!({ "scope": "r" }));
     let body = format!("[{},{},{}]", call("read"), call("drop_table"), call("read"));
-    let asked = ask(&plan.pipeline, &[("authorization", &token)], &body);
+    let asked = ask(&plan.servers, &[("authorization", &token)], &body);
     assert_eq!(asked.told(), (Outcome::Refused(Reason::Forbidden), Some("rule no_drop")));
     assert_eq!(
         asked.counted,
@@ -393,7 +393,7 @@ fn what_a_client_sends_in_a_claims_header_goes_nowhere() {
     let text = json!({ "admission": { "paths": ["/mcp"] }, "auth": configured(&members) });
     let plan = crate::plan(text.to_string().as_bytes(), &CAPABILITIES).expect("valid");
     let head = Head::new(vec![(b":method", b"GET"), (b":path", b"/other"), (b"x_region", b"eu")]);
-    let (_, step) = plan.pipeline.request_head(&head, false, &mut World::default());
+    let (_, step) = plan.servers.request_head(&head, false, &mut World::default());
     assert_eq!((step.next, step.edits), (Next::Forward, vec![Edit::Remove(b"x_region".to_vec())]));
 }
 

@@ -137,7 +137,7 @@ impl Gateway {
         let configuration = json!({"admission": admission, "quota": quota}).to_string();
         let plan = crate::plan(configuration.as_bytes(), &capabilities).expect("it is valid");
         let world = World { sharing: capabilities.shared_data, ..World::default() };
-        Self { pipeline: plan.pipeline, world, compressed: true }
+        Self { pipeline: plan.servers, world, compressed: true }
     }
 
     /// Sends a body to `path`, or opens a stream with none.

@@ -131,7 +131,7 @@ impl Gateway {
         let text = with_secrets(&format!(r#"{{"session":{{{session}}}}}"#));
         let plan = plan(text.as_bytes(), &capabilities).expect(session);
         let world = World { now: Some(START), random: Some(0), address: None };
-        Self { pipeline: plan.pipeline, world }
+        Self { pipeline: plan.servers, world }
     }
 
     /// Sends a request; a refusal comes back as its status and body.

@@ -15,7 +15,7 @@ use crate::limits::{MAX_SERVER_NAME, MAX_SERVERS};
 #[derive(Debug)]
 pub struct Plan<F> {
     /// The chain, or chains.
-    pub pipeline: Servers<F>,
+    pub servers: Servers<F>,
     /// One log line each, written at start.
     pub notices: Vec<String>,
 }
@@ -44,7 +44,7 @@ pub fn plan<C: DeserializeOwned, F: Filter>(
 ) -> Result<Plan<F>, ConfigError> {
     let Some((common, entries)) = split(text)? else {
         let (pipeline, notices) = build(config::parse(text)?, None)?;
-        return Ok(Plan { pipeline: pipeline.into(), notices });
+        return Ok(Plan { servers: pipeline.into(), notices });
     };
     let mut servers: Vec<Server<F>> = Vec::with_capacity(entries.len());
     let mut notices: Vec<(String, Vec<String>)> = Vec::new();
@@ -81,7 +81,7 @@ pub fn plan<C: DeserializeOwned, F: Filter>(
         if names.len() == all { notice } else { format!("{}: {notice}", names.join(", ")) }
     };
     Ok(Plan {
-        pipeline: Servers { first, others: servers.collect() },
+        servers: Servers { first, others: servers.collect() },
         notices: notices.into_iter().map(said_of).collect(),
     })
 }

@@ -125,7 +125,7 @@ fn read(text: &str) -> Result<Plan<Noted>, ConfigError> {
 }
 
 fn servers(text: &str) -> Servers<Noted> {
-    read(text).expect("valid").pipeline
+    read(text).expect("valid").servers
 }
 
 fn ask(servers: &Servers<Noted>, host: &str, path: &str) -> Step<ServerTicket<u8>> {
@@ -360,10 +360,10 @@ fn answers_and_topics_are_each_servers_own() {
 fn sections_are_merged() {
     let plan = read(TWO).expect("valid");
     let notes: Vec<_> =
-        plan.pipeline.iter().map(|server| server.pipeline.filter.note.as_str()).collect();
+        plan.servers.iter().map(|server| server.pipeline.filter.note.as_str()).collect();
     assert_eq!(notes, ["common", "search"]);
     let headers: Vec<_> =
-        plan.pipeline.iter().map(|server| server.pipeline.filter.header.is_some()).collect();
+        plan.servers.iter().map(|server| server.pipeline.filter.header.is_some()).collect();
     assert_eq!(headers, [true, false]);
     assert_eq!(
         plan.notices,
