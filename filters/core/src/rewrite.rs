@@ -89,13 +89,12 @@ impl Rewriter {
         Self::new(limit, Form::Document { json })
     }
 
-    /// An event stream. If `inspect`, every event is judged, and one of more than `limit` bytes is
-    /// [`Piece::Unreadable`] as soon as it is that long. Otherwise nothing is judged, only the
-    /// events are kept whole, except that longer ones go on in pieces.
+    /// An event stream, of which every event is judged, until it is released. One of more than
+    /// `limit` bytes is [`Piece::Unreadable`] as soon as it is that long.
     #[must_use]
-    pub fn events(limit: usize, inspect: bool) -> Self {
+    pub fn events(limit: usize) -> Self {
         let cutter = Cutter::default();
-        Self::new(limit, Form::Events { cutter, inspect, first: true, dropped: false })
+        Self::new(limit, Form::Events { cutter, inspect: true, first: true, dropped: false })
     }
 
     const fn new(limit: usize, form: Form) -> Self {
@@ -249,10 +248,7 @@ impl Rewriter {
     fn written(&self, messages: &[Vec<u8>]) -> Vec<u8> {
         match (&self.form, messages) {
             (Form::Events { .. }, messages) => {
-                let event = |message: &Vec<u8>| {
-                    [b"event: message\ndata: ", message.as_slice(), b"\n\n"].concat()
-                };
-                messages.iter().flat_map(event).collect()
+                messages.iter().flat_map(|message| event(message)).collect()
             }
             (Form::Document { .. }, [message]) => message.clone(),
             (Form::Document { .. }, messages) => {
@@ -260,4 +256,9 @@ impl Rewriter {
             }
         }
     }
+}
+
+/// The event of a JSON-RPC message.
+pub(crate) fn event(message: &[u8]) -> Vec<u8> {
+    [b"event: message\ndata: ", message, b"\n\n"].concat()
 }

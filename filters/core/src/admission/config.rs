@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::origin::{Host, Origin};
 use super::path::PathRule;
 use crate::config::{ConfigError, Period, Section, Size};
+use crate::exports::Exports;
 use crate::limits;
 use crate::version::Version;
 
@@ -24,6 +25,7 @@ pub struct AdmissionConfig {
     validation: Validation,
     versions: Option<Vec<String>>,
     batches: Batches,
+    exports: Option<Vec<String>>,
 }
 
 /// `cors`: its presence makes the gateway answer browsers.
@@ -76,6 +78,8 @@ pub struct Admission {
     pub versions: Vec<Version>,
     /// What becomes of batches.
     pub batches: Batches,
+    /// Which of their headers filters write.
+    pub(crate) exports: Exports,
 }
 
 /// `cors`, checked.
@@ -125,6 +129,7 @@ impl TryFrom<AdmissionConfig> for Admission {
             validation: config.validation,
             versions: versions(config.versions)?,
             batches: config.batches,
+            exports: exports(config.exports)?,
         })
     }
 }
@@ -138,6 +143,12 @@ fn each<T>(
         parse(text).map_err(|problem| ConfigError::new(format!("{key}[{index}]"), problem))
     };
     texts.iter().enumerate().map(item).collect()
+}
+
+fn exports(names: Option<Vec<String>>) -> Result<Exports, ConfigError> {
+    let Some(names) = names else { return Ok(Exports::default()) };
+    Exports::of(&names)
+        .map_err(|(index, problem)| ConfigError::new(format!("exports[{index}]"), problem))
 }
 
 fn versions(names: Option<Vec<String>>) -> Result<Vec<Version>, ConfigError> {

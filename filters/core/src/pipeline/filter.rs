@@ -294,6 +294,17 @@ pub trait Environment {
         self.now()?.checked_mul(1_000)
     }
 
+    /// [`Self::now`], perhaps a second ago, where the host can be spared the question: for what
+    /// lasts for minutes. Never before what was asked last.
+    fn recently(&mut self) -> Option<u64> {
+        self.now()
+    }
+
+    /// [`Self::milliseconds`], perhaps a second ago.
+    fn recent_milliseconds(&mut self) -> Option<u64> {
+        self.milliseconds()
+    }
+
     /// Tells the operator something; never a client's words or a secret.
     fn warn(&mut self, _problem: &str) {}
 

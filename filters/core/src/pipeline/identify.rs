@@ -72,7 +72,10 @@ impl<F: Filter> Pipeline<F> {
             };
         }
         let (edits, mut refused) = match identified {
-            Ok(Identified::Settled(edits)) => (edits, None),
+            Ok(Identified::Settled(mut edits)) => {
+                edits.retain(|edit| self.admission.exports.allow(edit));
+                (edits, None)
+            }
             Ok(Identified::Fetch(fetch)) => {
                 exchange.fetches = exchange.fetches.saturating_sub(1);
                 exchange.phase = Phase::AwaitingAnswer { asked, has_body };

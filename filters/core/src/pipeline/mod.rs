@@ -319,8 +319,9 @@ impl<F: Filter> Pipeline<F> {
         disagreement: Option<&Refusal>,
         environment: &mut dyn Environment,
     ) -> Result<Step<F::Ticket>, Refusal> {
-        let edits =
+        let mut edits =
             self.filter.authorize(call, &exchange.caller, environment, &mut exchange.state)?;
+        edits.retain(|edit| self.admission.exports.allow(edit));
         exchange.phase = Phase::Forwarded;
         exchange.requests = observe::requests(call);
         let shadowed = self.filter.shadowed(&exchange.state).or(disagreement);

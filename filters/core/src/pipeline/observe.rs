@@ -10,6 +10,7 @@ mod tests;
 use super::{
     Account, Call, Ending, Environment, Exchange, Filter, Phase, Pipeline, Report, Response, line,
 };
+use crate::cutoff::Cutoff;
 use crate::edit::{Edit, HeaderValue};
 use crate::head::essence;
 use crate::limits::MAX_STREAM_EVENT;
@@ -58,8 +59,10 @@ pub enum Observation {
 /// Observes the body of one answer.
 #[derive(Debug)]
 pub(super) struct Observer {
-    /// Where the body is judged, or may be ended.
+    /// Where the body is judged.
     rewriter: Option<Rewriter>,
+    /// Where it is not, and may be ended.
+    cutoff: Option<Cutoff>,
     /// Where the filters listen.
     tap: Option<Tap>,
     until: Option<u64>,
@@ -122,6 +125,7 @@ impl<F: Filter> Exchange<F> {
 impl Observer {
     fn has_ended(&self) -> bool {
         self.rewriter.as_ref().is_some_and(Rewriter::has_ended)
+            || self.cutoff.as_ref().is_some_and(Cutoff::has_ended)
     }
 }
 
@@ -200,7 +204,7 @@ impl<F: Filter> Pipeline<F> {
         let Exchange { observer, caller, state, requests, .. } = exchange;
         let observer = observer.as_mut()?;
         let ended = observer.has_ended();
-        let Observer { rewriter, tap, until, attention } = observer;
+        let Observer { rewriter, cutoff, tap, until, attention } = observer;
         if *attention != Attention::None && !ended {
             self.filter.passed(chunk, environment, state);
         }
@@ -209,11 +213,20 @@ impl<F: Filter> Pipeline<F> {
                 self.filter.observe(piece, caller, environment, state);
             });
         }
-        let rewriter = rewriter.as_mut()?;
-        let now = until.and_then(|_| environment.now());
+        let now = until.and_then(|_| environment.recently());
         let expired = until.zip(now).is_some_and(|(until, now)| now >= until);
+        let expiry = |requests: &[String]| farewell(&Refusal::new(Reason::Expired), requests);
+        if let Some(cutoff) = cutoff {
+            if !expired {
+                cutoff.pass(chunk);
+                return None;
+            }
+            let out = cutoff.end(chunk, || expiry(requests));
+            return (out != chunk).then_some(out);
+        }
+        let rewriter = rewriter.as_mut()?;
         let out = if expired && !rewriter.has_ended() {
-            rewriter.end(&farewell(&Refusal::new(Reason::Expired), requests))
+            rewriter.end(&expiry(requests))
         } else {
             rewriter.push(chunk, end, |piece| {
                 match self.filter.observe(piece, caller, environment, state) {
@@ -255,13 +268,13 @@ impl<F: Filter> Pipeline<F> {
             (false, false) => Some(Tap::bytes()),
         };
         let limit = if coded { 0 } else { MAX_STREAM_EVENT };
-        let rewriter = match events {
-            _ if !judged && until.is_none() => None,
-            true => Some(Rewriter::events(limit, judged)),
-            false => Some(Rewriter::document(limit, json)),
-        };
-        let changes = rewriter.is_some();
-        exchange.observer = Some(Observer { rewriter, tap, until, attention: messages });
+        let rewriter = judged.then(|| match events {
+            true => Rewriter::events(limit),
+            false => Rewriter::document(limit, json),
+        });
+        let cutoff = until.filter(|_| !judged).map(|_| Cutoff::new(coded));
+        let changes = rewriter.is_some() || cutoff.is_some();
+        exchange.observer = Some(Observer { rewriter, cutoff, tap, until, attention: messages });
         if !changes {
             return Vec::new();
         }

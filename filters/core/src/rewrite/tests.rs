@@ -59,7 +59,7 @@ fn in_every_cut(make: impl Fn() -> Rewriter, body: &[u8]) -> String {
 }
 
 fn events(body: &str) -> String {
-    in_every_cut(|| Rewriter::events(64, true), body.as_bytes())
+    in_every_cut(|| Rewriter::events(64), body.as_bytes())
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn what_is_dropped_leaves_nothing() {
 fn after_the_end_nothing_comes() {
     let expect = "data: x\r\n\r\nevent: message\ndata: bye\n\n";
     assert_eq!(events("data: x\r\n\r\ndata: end\r\n\r\ndata: y\r\n\r\ndata: end\r\n\r\n"), expect);
-    let mut rewriter = Rewriter::events(64, true);
+    let mut rewriter = Rewriter::events(64);
     rewriter.push(b"data: end\n\n", false, judge);
     assert!(rewriter.has_ended());
     assert_eq!(rewriter.push(b"data: x\n\n", true, judge), b"");
@@ -133,28 +133,14 @@ fn an_event_past_the_limit_is_never_held_nor_passed() {
 }
 
 #[test]
-fn a_stream_that_is_not_judged_passes_whatever_its_events() {
-    let long = format!("data: {}\n\n", "x".repeat(200));
-    let body = format!("\u{feff}data: drop\r\n\r\n{long}event: x\ndata: bad\n\n: end");
-    let out = in_every_cut(|| Rewriter::events(64, false), body.as_bytes());
-    assert_eq!(out, body);
-}
-
-#[test]
 fn a_stream_is_ended_between_events() {
     let bye = [b"1".to_vec(), b"2".to_vec()];
     let said = b"event: message\ndata: 1\n\nevent: message\ndata: 2\n\n";
-    for inspect in [true, false] {
-        let mut rewriter = Rewriter::events(64, inspect);
-        assert_eq!(rewriter.push(b"data: x\n\ndata: hal", false, judge), b"data: x\n\n");
-        assert_eq!(rewriter.end(&bye), said);
-        assert_eq!(rewriter.push(b"f\n\n", true, judge), b"");
-    }
-    // Within an event that went on in part, anything said would become part of it.
-    let mut rewriter = Rewriter::events(64, false);
-    assert_eq!(rewriter.push(&[b'x'; 100], false, judge), [b'x'; 100]);
-    assert_eq!(rewriter.end(&bye), b"");
-    let mut rewriter = Rewriter::events(64, true);
+    let mut rewriter = Rewriter::events(64);
+    assert_eq!(rewriter.push(b"data: x\n\ndata: hal", false, judge), b"data: x\n\n");
+    assert_eq!(rewriter.end(&bye), said);
+    assert_eq!(rewriter.push(b"f\n\n", true, judge), b"");
+    let mut rewriter = Rewriter::events(64);
     assert_eq!(rewriter.push(&[b'x'; 100], false, judge), b"");
     assert_eq!(rewriter.end(&bye), said);
 }
@@ -211,7 +197,7 @@ fn events_are_those_of_the_parser() {
             }
         });
         let mut judged = Vec::new();
-        let out = Rewriter::events(1024, true).push(stream.as_bytes(), true, |piece| {
+        let out = Rewriter::events(1024).push(stream.as_bytes(), true, |piece| {
             judged.push(match piece {
                 Piece::Message(data) => (true, data.to_vec()),
                 Piece::Other { data, .. } => (false, data.to_vec()),
@@ -240,7 +226,7 @@ fn what_is_released_is_judged_no_more() {
     ];
     for (stream, dropped) in cases {
         for size in 1..=stream.len() {
-            let mut rewriter = Rewriter::events(32, true);
+            let mut rewriter = Rewriter::events(32);
             let chunks = stream.as_bytes().chunks(size);
             let mut out: Vec<u8> =
                 chunks.flat_map(|chunk| rewriter.push(chunk, false, judge)).collect();
@@ -261,7 +247,7 @@ fn a_replaced_event_is_read_as_its_new_data() {
     for stream in
         ["data: a\ndata: b\n\n", "\u{feff}data\r\n\r\n", "id: 1\rdata:a\r: c\rdata: b\r\r"]
     {
-        let out = Rewriter::events(1024, true)
+        let out = Rewriter::events(1024)
             .push(stream.as_bytes(), true, |_| Ruling::Replace(b"{\n \"new\": 1}".to_vec()));
         let mut said = Vec::new();
         Parser::new(1024).push(&out, |event, _| {

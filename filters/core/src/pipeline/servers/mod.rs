@@ -106,7 +106,9 @@ impl<F: Filter> Servers<F> {
             step.edits.extend(admission::remove(head, |name| {
                 !owned::is_forged(name) && !filter.owns(name) && self.owns(name)
             }));
-            step.edits.push(Edit::Set(owned::SERVER.into(), name.clone()));
+            let told = Edit::Set(owned::SERVER.into(), name.clone());
+            step.edits
+                .extend(Some(told).filter(|edit| server.pipeline.admission.exports.allow(edit)));
         }
         (exchange, step)
     }
