@@ -54,5 +54,5 @@ impl AuthFilter {
 /// `mcp_auth_rules.rule.no_drop.verdict.deny`: name and value in turn, for the gateway's tag
 /// extraction.
 fn counter(verdict: &Verdict<'_>) -> String {
-    format!("mcp_auth_rules.rule.{}.verdict.{}", verdict.rule(), verdict.as_str())
+    ["mcp_auth_rules.rule.", verdict.rule(), ".verdict.", verdict.as_str()].concat()
 }

@@ -1,57 +1,39 @@
 //! Time, randomness, counters and the upstream's address, as the host gives them.
 
+use core::cell::OnceCell;
 use core::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime};
+use core::time::Duration;
 
 use mcp_core::certificate::PeerCertificate;
 use mcp_core::pipeline::{Environment, Response};
 
 use crate::abi::{self, Level, Map};
 use crate::certificate;
+use crate::clock::Clock;
+use crate::pairs;
 use crate::telemetry::Telemetry;
-
-/// Where the time comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Clock {
-    /// The proxy-wasm call.
-    Host,
-    /// WASI: APISIX does not implement the proxy-wasm call.
-    Wasi,
-}
-
-impl Clock {
-    /// Seconds since 1970.
-    pub(crate) fn now(self) -> Option<u64> {
-        self.since_1970().map(|since| since.as_secs()).filter(|seconds| *seconds > 0)
-    }
-
-    /// Milliseconds since 1970.
-    pub(crate) fn milliseconds(self) -> Option<u64> {
-        u64::try_from(self.since_1970()?.as_millis()).ok()
-    }
-
-    fn since_1970(self) -> Option<Duration> {
-        match self {
-            Self::Host => abi::now().ok().map(Duration::from_nanos),
-            #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-            Self::Wasi => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok(),
-        }
-    }
-}
 
 /// The host, as the pipeline asks it.
 pub(crate) struct HostEnvironment<'a> {
-    pub(crate) clock: Clock,
+    pub(crate) clock: &'a Clock,
     pub(crate) telemetry: &'a Telemetry,
 }
 
 impl Environment for HostEnvironment<'_> {
     fn now(&mut self) -> Option<u64> {
-        self.clock.now()
+        self.clock.now().as_ref().map(Duration::as_secs)
     }
 
     fn milliseconds(&mut self) -> Option<u64> {
-        self.clock.milliseconds().filter(|milliseconds| *milliseconds > 0)
+        milliseconds(self.clock.now()?)
+    }
+
+    fn recently(&mut self) -> Option<u64> {
+        self.clock.recently().as_ref().map(Duration::as_secs)
+    }
+
+    fn recent_milliseconds(&mut self) -> Option<u64> {
+        milliseconds(self.clock.recently()?)
     }
 
     fn warn(&mut self, problem: &str) {
@@ -109,10 +91,27 @@ impl Environment for HostEnvironment<'_> {
 }
 
 /// The head of the current exchange's response.
-pub(crate) struct HostResponse;
+pub(crate) struct HostResponse {
+    /// All fields as the host serializes them, once somebody asked; `None` if it lists none.
+    fields: OnceCell<Option<Vec<u8>>>,
+}
+
+impl HostResponse {
+    /// `is_listed` if the host lists the fields, which is one call for all of them.
+    pub(crate) fn new(is_listed: bool) -> Self {
+        Self { fields: if is_listed { OnceCell::new() } else { OnceCell::from(None) } }
+    }
+}
 
 impl Response for HostResponse {
     fn header(&self, name: &str) -> Option<Vec<u8>> {
-        abi::header(Map::Response, name).ok().flatten()
+        match self.fields.get_or_init(|| abi::header_pairs(Map::Response).ok()) {
+            Some(fields) => pairs::first(fields, name).map(<[u8]>::to_vec),
+            None => abi::header(Map::Response, name).ok().flatten(),
+        }
     }
+}
+
+pub(crate) fn milliseconds(since_1970: Duration) -> Option<u64> {
+    u64::try_from(since_1970.as_millis()).ok()
 }

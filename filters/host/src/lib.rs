@@ -1,6 +1,6 @@
 //! The boundary to the gateway: everything that knows proxy-wasm is here, and nothing else is.
 //!
-//! `abi` declares the raw host calls and holds the only `unsafe`; `probe` asks once what the host
+//! `abi` declares the raw host calls and holds, with `memory`, the only `unsafe`; `probe` asks once what the host
 //! can do; `signature` lets it judge signatures; `stream` takes the callbacks of an exchange, and
 //! `request` and `response` feed the pipeline from them and carry out what it returns; `shell`
 //! configures and ticks; `waiting` holds requests until an answer comes, `watchdog` gives up those
@@ -11,9 +11,12 @@ mod abi;
 mod answer;
 mod calls;
 mod certificate;
+mod clock;
 mod deadlines;
 mod environment;
 mod labels;
+#[cfg(target_arch = "wasm32")]
+mod memory;
 mod pairs;
 mod probe;
 mod request;

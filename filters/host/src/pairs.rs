@@ -3,25 +3,57 @@
 
 use mcp_core::edit::HeaderValue;
 
-/// Reads the fields, or `None` if the bytes are not in this form. APISIX writes such bytes for a
-/// response of more than twenty fields.
+/// Serialized fields, read one by one: `None` is one that is not in this form. APISIX writes such
+/// bytes for a response of more than twenty fields.
+struct Fields<'a> {
+    sizes: &'a [u8],
+    data: &'a [u8],
+}
+
+/// Reads the fields, or `None` if the bytes are not in this form.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     if bytes.is_empty() {
         return Some(Vec::new());
     }
-    let (count, rest) = number(bytes)?;
-    let (mut sizes, mut data) = rest.split_at_checked(count.checked_mul(8)?)?;
-    let mut fields = Vec::with_capacity(count);
-    while !sizes.is_empty() {
-        let (name_size, rest) = number(sizes)?;
-        let (value_size, rest) = number(rest)?;
-        sizes = rest;
-        let (name, rest) = terminated(data, name_size)?;
-        let (value, rest) = terminated(rest, value_size)?;
-        data = rest;
-        fields.push((name, value));
+    Fields::of(bytes)?.collect()
+}
+
+/// The value of the first field of this name (lower case), where the bytes are in this form so far.
+pub(crate) fn first<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut fields = Fields::of(bytes)?.map_while(|field| field);
+    let found = fields.find(|(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()));
+    found.map(|(_, value)| value)
+}
+
+impl<'a> Fields<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (count, rest) = number(bytes)?;
+        let (sizes, data) = rest.split_at_checked(count.checked_mul(8)?)?;
+        Some(Self { sizes, data })
     }
-    Some(fields)
+
+    fn take(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let (name_size, sizes) = number(self.sizes)?;
+        let (value_size, sizes) = number(sizes)?;
+        self.sizes = sizes;
+        let (name, data) = terminated(self.data, name_size)?;
+        let (value, data) = terminated(data, value_size)?;
+        self.data = data;
+        Some((name, value))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<(&'a [u8], &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.sizes.is_empty()).then(|| self.take())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let fields = self.sizes.len() / 8;
+        (fields, Some(fields))
+    }
 }
 
 /// Writes the fields of a reply.

@@ -3,7 +3,7 @@
 use mcp_core::pipeline::Capabilities;
 
 use crate::abi;
-use crate::environment::Clock;
+use crate::clock::Source;
 use crate::signature;
 
 /// The interval of ticks, in milliseconds.
@@ -22,20 +22,20 @@ pub(crate) enum Hold {
 /// What was found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Probe {
-    pub(crate) clock: Clock,
+    pub(crate) clock: Source,
     pub(crate) hold: Hold,
     pub(crate) capabilities: Capabilities,
 }
 
 /// Asks the host.
 pub(crate) fn probe() -> Probe {
-    let clock = if abi::now().is_ok() { Clock::Host } else { Clock::Wasi };
+    let clock = if abi::now().is_ok() { Source::Host } else { Source::Wasi };
     let ticks = abi::set_tick_period(TICK_PERIOD).is_ok();
     // A host that never wakes the module could never resume what it paused.
     let hold = if ticks { Hold::Pause } else { Hold::Property };
     let bodies = abi::can_set_body();
     let capabilities = Capabilities {
-        clock: clock.now().is_some(),
+        clock: clock.read().is_some(),
         ticks,
         shared_data: abi::shared_data("mcp").is_ok(),
         signatures: signature::host_verifies(),

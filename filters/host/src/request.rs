@@ -179,7 +179,7 @@ impl<F: Filter> Request<F> {
         let details = step.report.as_ref().map_or("mcp", |_| "mcp_refused");
         if let Some((report, exchange)) = step.report.zip(self.exchange.as_ref()) {
             let settings = running.servers.telemetry(exchange);
-            running.telemetry.record(report, settings, |report| match settings.log {
+            running.telemetry.record(&report, settings, |report| match settings.log {
                 Log::Refusals => report.line(),
                 Log::Exchanges => exchange.decision_line(report),
             });

@@ -10,15 +10,18 @@ use crate::environment::HostResponse;
 use crate::probe::Hold;
 use crate::shell::Running;
 
-/// The head arrived, and nothing else comes if `end`.
+/// The head of `count` fields arrived, and nothing else comes if `end`.
 pub(crate) fn head<F: Filter>(
     running: &Running<F>,
     context: u32,
     exchange: &mut Exchange<F>,
+    count: usize,
     end: bool,
 ) {
     let mut environment = running.environment();
-    let edits = running.servers.response_head(exchange, &HostResponse, &mut environment);
+    // A host that counts the fields lists them rightly.
+    let response = HostResponse::new(count > 0);
+    let edits = running.servers.response_head(exchange, &response, &mut environment);
     if let Err(Failed(status)) = apply(Map::Response, &edits) {
         abi::log(Level::Error, &format!("the host refused a response header: status {status}"));
     }

@@ -14,8 +14,9 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
 use crate::abi::{self, Failed, Level};
+use crate::clock::Clock;
 use crate::deadlines::Deadlines;
-use crate::environment::HostEnvironment;
+use crate::environment::{HostEnvironment, milliseconds};
 use crate::probe::{Probe, TICK_PERIOD, probe};
 use crate::request::Request;
 use crate::stream::Stream;
@@ -60,6 +61,7 @@ struct Root<M: Module> {
 pub(crate) struct Running<F: Filter> {
     pub(crate) servers: Servers<F>,
     pub(crate) probe: Probe,
+    pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
     pub(crate) watchdog: Watchdog,
     pub(crate) deadlines: Deadlines,
@@ -72,13 +74,13 @@ pub(crate) struct Running<F: Filter> {
 impl<F: Filter> Running<F> {
     /// The host, as the pipeline asks it.
     pub(crate) fn environment(&self) -> HostEnvironment<'_> {
-        HostEnvironment { clock: self.probe.clock, telemetry: &self.telemetry }
+        HostEnvironment { clock: &self.clock, telemetry: &self.telemetry }
     }
 
     /// Refuses a request that no pipeline judged.
     pub(crate) fn refuse(&self, reason: Reason) -> Action {
         let report = Report::unread(reason);
-        self.telemetry.record(report, Settings::default(), Report::line);
+        self.telemetry.record(&report, Settings::default(), Report::line);
         answer::turn_away(reason)
     }
 
@@ -152,7 +154,7 @@ impl<M: Module> Root<M> {
 
     /// Whether a tick is one of the regular ones, rather than one that a request asked for.
     fn is_regular(&mut self, running: &Running<M::Filter>) -> bool {
-        let now = running.probe.clock.milliseconds();
+        let now = running.clock.now().and_then(milliseconds);
         if running.errands.take_hurry() {
             let _ = abi::set_tick_period(TICK_PERIOD);
             let elapsed = now.zip(self.last_tick).and_then(|(now, last)| now.checked_sub(last));
@@ -186,8 +188,9 @@ impl<M: Module> RootContext for Root<M> {
                 }
                 self.running = Some(Rc::new(Running {
                     servers: plan.servers,
+                    clock: Clock::new(probe.clock, probe.capabilities.ticks),
                     probe,
-                    telemetry: Telemetry::default(),
+                    telemetry: Telemetry::new(probe.capabilities.ticks),
                     watchdog: Watchdog::default(),
                     deadlines: Deadlines::default(),
                     waiting: WaitingRequests::default(),
@@ -228,12 +231,13 @@ impl<M: Module> RootContext for Root<M> {
                 running.refuse(Reason::BodyTimeout);
             }
         }
-        let now = running.probe.clock.now();
+        let now = running.clock.recently().map(|now| now.as_secs());
         for context in now.map(|now| running.deadlines.take_due(now)).unwrap_or_default() {
             if abi::set_effective_context(context).is_ok() {
                 response::close();
             }
         }
+        running.telemetry.flush();
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {

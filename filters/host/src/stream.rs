@@ -68,7 +68,8 @@ impl<F: Filter> HttpContext for Stream<F> {
             && let Some(exchange) = self.request.borrow_mut().exchange()
         {
             // APISIX reports no count, and always claims the end of the stream.
-            response::head(running, self.context, exchange, count > 0 && end_of_stream);
+            let end = count > 0 && end_of_stream;
+            response::head(running, self.context, exchange, count, end);
         }
         Action::Continue
     }

@@ -175,7 +175,17 @@ fn divide(dividend: u128, divisor: NonZeroU64) -> u64 {
 
 /// A product that cannot overflow.
 fn multiply(a: u64, b: u64) -> u128 {
-    u128::from(a).saturating_mul(b.into())
+    match small_product(a, b) {
+        Some(product) => product.into(),
+        None => u128::from(a).saturating_mul(b.into()),
+    }
+}
+
+/// The product of two numbers of 32 bits, which most of ours are: WebAssembly has no instruction for
+/// larger ones, nor for noticing that one is too large.
+fn small_product(a: u64, b: u64) -> Option<u64> {
+    let (a, b) = (u32::try_from(a).ok()?, u32::try_from(b).ok()?);
+    Some(u64::from(a).wrapping_mul(u64::from(b)))
 }
 
 #[cfg(test)]

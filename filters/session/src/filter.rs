@@ -101,6 +101,9 @@ impl Filter for SessionFilter {
             }
             Session::Plain(_) | Session::None => None,
         });
+        // The auth filter has written what it knows.
+        let known = caller.principal_hash.is_some() && caller.agent.is_some();
+        let agent = agent.filter(|_| !known);
         state.opening.affinity = self.affinity(call, caller, environment, &state.session);
         let mut edits =
             vec![Edit::Set(owned::ERA.into(), HeaderValue::from_static(call.era.as_str()))];
@@ -186,7 +189,7 @@ impl SessionFilter {
             return Ok(Vec::new());
         };
         let record = Record::open(presented, &sealing.ring).ok_or_else(unknown)?;
-        let current = environment.now().is_some_and(|now| now < record.expires);
+        let current = environment.recently().is_some_and(|now| now < record.expires);
         if !current || record.principal != self.principal_hash(caller) {
             return Err(unknown());
         }

@@ -3,7 +3,7 @@
 
 use core::num::NonZeroU64;
 
-use super::{Words, divide, multiply};
+use super::{Words, divide, multiply, small_product};
 
 /// How much a window counts once it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +97,9 @@ impl Windows {
     }
 
     /// When the current window ends.
-    const fn end(&self) -> u64 {
-        self.index.saturating_add(1).saturating_mul(self.window.get())
+    fn end(&self) -> u64 {
+        let (next, window) = (self.index.saturating_add(1), self.window.get());
+        small_product(next, window).unwrap_or_else(|| next.saturating_mul(window))
     }
 
     /// When no more than `budget` is left of `total`, of which nothing is left at `end`.

@@ -169,8 +169,9 @@ impl Store for Table {
         if reservation.entries.iter().zip(costs).all(|(entry, cost)| entry.taken == *cost) {
             return Ok(());
         }
-        // A host that lost its clock meanwhile settles as of when it had one.
-        let now = environment.milliseconds().unwrap_or(0);
+        // What is given back goes to when it was taken, so a second does not matter; and a host that
+        // lost its clock meanwhile settles as of when it had one.
+        let now = environment.recent_milliseconds().unwrap_or(0);
         let (mut result, mut rest) = (Ok(()), costs);
         for entries in reservation.entries.chunk_by(|a, b| a.subject == b.subject) {
             let (costs, next) = rest.split_at_checked(entries.len()).unwrap_or((rest, &[]));

@@ -110,9 +110,9 @@ fn a_million_tokens_stay_within_the_bytes() {
     let mut cache = TokenCache::new(bytes, TTL, [7; 16]);
     let mut token = vec![b'x'; MAX_CACHED_TOKEN];
     for number in 0..1_000_000_u32 {
-        token[..4].copy_from_slice(&number.to_le_bytes());
         // Mostly as real ones are; now and then the largest.
         let length = if number % 64 == 0 { MAX_CACHED_TOKEN } else { 400 };
+        token[length - 4..length].copy_from_slice(&number.to_le_bytes());
         let weight = if number % 96 == 0 { MAX_CACHED_VALUE } else { 200 };
         let held = Held::new(length + weight, &total);
         cache.insert(&token[..length], (held, weight), 0, NOW, NOW + 10);
