@@ -7,6 +7,26 @@
 #[derive(Debug, Clone, Default)]
 pub struct Head<'a> {
     fields: Vec<(&'a [u8], &'a [u8])>,
+    /// Of each field, in the same order.
+    marks: Vec<Mark>,
+}
+
+/// What tells most names apart at a glance: length, first and last byte, the case bit set. A head is
+/// asked for some thirty names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark(u32);
+
+impl Mark {
+    const fn of(name: &[u8]) -> Self {
+        const CASE: u8 = 0x20;
+        let (first, last) = match name {
+            [first, .., last] => (*first | CASE, *last | CASE),
+            [only] => (*only | CASE, *only | CASE),
+            [] => (0, 0),
+        };
+        let [length, high, ..] = name.len().to_le_bytes();
+        Self(u32::from_le_bytes([first, last, length, high]))
+    }
 }
 
 /// What a head says about a field that may occur once.
@@ -24,17 +44,18 @@ impl<'a> Head<'a> {
     /// A head of these fields. Names may be in any case.
     #[must_use]
     pub fn new(fields: Vec<(&'a [u8], &'a [u8])>) -> Self {
-        Self { fields }
+        let marks = fields.iter().map(|(name, _)| Mark::of(name)).collect();
+        Self { fields, marks }
     }
 
     /// The only value of field `name` (lower case).
     #[must_use]
     pub fn single(&self, name: &str) -> Single<'a> {
         let mut values = self.values(name);
-        match (values.next(), values.next()) {
-            (None, _) => Single::Absent,
-            (Some(value), None) => Single::One(value),
-            (Some(_), Some(_)) => Single::Repeated,
+        match values.next() {
+            None => Single::Absent,
+            Some(value) if values.next().is_none() => Single::One(value),
+            Some(_) => Single::Repeated,
         }
     }
 
@@ -57,10 +78,23 @@ impl<'a> Head<'a> {
 
     /// The values of field `name` (lower case), in order.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields
-            .iter()
-            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| *value)
+        let mark = Mark::of(name.as_bytes());
+        let mut next = 0;
+        // A loop of its own: thirty such searches are much of what a head costs.
+        core::iter::from_fn(move || {
+            let marks = self.marks.get(next..)?;
+            for other in marks {
+                let index = next;
+                next = next.wrapping_add(1);
+                if *other == mark
+                    && let Some((candidate, value)) = self.fields.get(index)
+                    && candidate.eq_ignore_ascii_case(name.as_bytes())
+                {
+                    return Some(*value);
+                }
+            }
+            None
+        })
     }
 }
 

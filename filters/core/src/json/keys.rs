@@ -50,7 +50,9 @@ impl<'a, 'k> Keys<'a, 'k> {
             }
             bit = bit.wrapping_shl(1);
         }
-        if self.known.iter().any(|known| look_alike(key, known)) {
+        // Whatever matches otherwise is not longer in characters, and not shorter in bytes.
+        let could_be = |known: &&&str| known.len() <= key.len();
+        if self.known.iter().filter(could_be).any(|known| look_alike(key, known)) {
             return Spelling::LookAlike;
         }
         if self.remember(key.clone()) { Spelling::New } else { Spelling::Duplicate }
@@ -76,6 +78,9 @@ impl<'a, 'k> Keys<'a, 'k> {
 /// (as C's do) would take `key` for `name`, which must be ASCII.
 #[must_use]
 pub fn look_alike(key: &str, name: &str) -> bool {
+    if key.bytes().all(|byte| matches!(byte, 1..=0x7f)) {
+        return key.eq_ignore_ascii_case(name);
+    }
     let key = key.split_once('\0').map_or(key, |(before, _)| before);
     key.chars().map(fold).eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
 }

@@ -74,7 +74,7 @@ impl Report {
     }
 }
 
-/// The methods of all revisions: what is not among them is a client's invention and no label.
+/// The methods of all revisions, in order: what is not among them is a client's invention and no label.
 const METHODS: [&str; 36] = [
     "completion/complete",
     "elicitation/create",
@@ -115,5 +115,24 @@ const METHODS: [&str; 36] = [
 ];
 
 fn label(method: &str) -> &'static str {
-    METHODS.into_iter().find(|known| *known == method).unwrap_or("other")
+    let known = METHODS.binary_search(&method).ok().and_then(|index| METHODS.get(index));
+    known.copied().unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn each_method_is_its_own_label_and_others_have_one_together() {
+        for method in METHODS {
+            assert_eq!(label(method), method);
+        }
+        for method in ["", "tools", "tools/callx", "zzz", "Tools/call"] {
+            assert_eq!(label(method), "other", "{method}");
+        }
+    }
 }
