@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use super::failure::{Failure, Unmet};
 use super::parse::{Answer, At, Capture, ExchangeStep, Script, Setting, Step, SyntaxError};
@@ -83,6 +84,10 @@ struct Runner<'r> {
     unmet: Vec<Unmet>,
     report: Report,
 }
+
+/// How long a module may take to hand its counts over: where metrics are expected, so much time
+/// passes after the exchange.
+const METRICS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Runner<'_> {
     fn step(&mut self, step: &Step) -> Result<(), Failure> {
@@ -226,6 +231,10 @@ impl Runner<'_> {
         let mut exchange = Exchange::with(request, response);
         exchange.properties = self.properties_of(step)?;
         exchange.answered_before = step.answered_before;
+        let wants_metrics = step
+            .checks
+            .iter()
+            .any(|check| check.at.applies(self.profile) && check.subject.is_metric());
         let worker = self.worker;
         let host = self.host(line)?;
         let id = host.open(worker, &exchange);
@@ -249,7 +258,11 @@ impl Runner<'_> {
             }
             host.response_trailers(id, &exchange.response.trailers);
         }
-        let transcript = host.finish(id);
+        let mut transcript = host.finish(id);
+        if wants_metrics {
+            host.advance(METRICS_WITHIN);
+            transcript.metrics = host.metrics();
+        }
         self.judge(step, &exchange, &transcript);
         let title = step.title.clone();
         self.report.exchanges.push(ExchangeReport { title, line, exchange, transcript });

@@ -44,6 +44,11 @@ pub(super) enum Seen {
 }
 
 impl Subject {
+    /// Whether it is about a metric.
+    pub(super) const fn is_metric(&self) -> bool {
+        matches!(self, Self::Metric(_))
+    }
+
     /// Reads a subject from the start of a text; also returns the rest.
     pub(super) fn parse(text: &str) -> Result<(Self, &str), String> {
         let (word, rest) = word(text);
