@@ -40,6 +40,8 @@ impl Place {
     /// If it was not built, or does not load.
     #[must_use]
     pub fn host(self, options: Options) -> Host {
+        // Shown where a test fails.
+        println!("{self}");
         self.start(options).unwrap_or_else(|error| panic!("{self}: {error}"))
     }
 
