@@ -116,7 +116,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    packaging: str, python_server: McpServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """Each trouble is there before the gateway is."""
     directory = tmp_path_factory.mktemp("certificates")
     authorities = Authorities(Authority(directory), Authority(directory, "impostor"))

@@ -45,7 +45,9 @@ class Oauth:
 
 
 @pytest.fixture(scope="module")
-def oauth(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oauth]:
+def oauth(
+    packaging: str, python_server: McpServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Oauth]:
     port = free_port()
     with AuthorizationServer(tmp_path_factory.mktemp("oauth"), resource(port)) as server:
         with protected(port, python_server.port, [Issuer(server.issuer, server.port)]) as gateway:

@@ -14,6 +14,7 @@ import pytest
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 from e2e.messages import call, call_headers
+from e2e.packaging import alone as pytest_generate_tests  # it measures, and exchanges the plugin by a file
 from e2e.quota import PLUGIN, QUOTA_YAML, bearer, is_refused, left, limit, limited_by
 from e2e.raw import HOST, MEDIA, Answer, Connection, post, request_head
 
@@ -45,7 +46,7 @@ def upstream() -> Iterator[Envoy]:
 
 
 @pytest.fixture(scope="module")
-def gateway(upstream: Envoy) -> Iterator[Envoy]:
+def gateway(packaging: str, upstream: Envoy) -> Iterator[Envoy]:
     edit = limited_by(*LIMITS, remaining_headers=True)
     with Envoy(QUOTA_YAML, upstreams={"mcp_servers": [upstream.port]}, edit=edit, concurrency=2) as envoy:
         yield envoy

@@ -14,7 +14,7 @@ const ACCEPTED: usize = 20_000;
 /// Refused tokens for each that is accepted.
 const REFUSED: usize = 5;
 /// Accepted tokens after which nothing may grow any more; the module remembers fewer.
-const WARM_UP: usize = 2_000;
+const WARM_UP: usize = 3_000;
 /// What the module may take, beyond what it takes before the first token, to remember tokens and to
 /// work with: 4 MiB and 1 MiB, in pages of 64 KiB.
 const PAGES: u64 = 80;
