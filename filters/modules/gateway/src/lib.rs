@@ -2,6 +2,8 @@
 //! those run whose section is configured.
 #![expect(missing_docs, reason = "the SDK's macro defines the initializer")]
 
+use core::cell::Cell;
+
 use mcp_auth::{AuthConfig, AuthFilter};
 use mcp_core::admission::AdmissionConfig;
 use mcp_core::config::{ConfigError, Section};
@@ -58,13 +60,17 @@ impl Module for Gateway {
         capabilities: &Capabilities,
     ) -> Result<Plan<Self::Filter>, ConfigError> {
         let counters = Counters::default();
+        let reads_tokens = Cell::new(false);
         let mut plan = pipeline::plan(configuration, |config: ModuleConfig, server| {
             config.check(server)?;
             let admission = config.admission.unwrap_or_default().0.build()?;
             let mut notices = Vec::new();
             let auth = built(config.auth, &mut notices, |auth| auth.build(capabilities))?;
             let predecessor = if auth.is_some() { Predecessor::Auth } else { Predecessor::None };
-            notices.extend(auth.is_none().then(|| NO_AUTH.to_owned()));
+            match auth {
+                Some(_) => reads_tokens.set(true),
+                None => notices.push(NO_AUTH.to_owned()),
+            }
             let session = built(config.session, &mut notices, |session| {
                 session.build(capabilities, predecessor)
             })?;
@@ -77,7 +83,7 @@ impl Module for Gateway {
             notices.extend(notice);
             Ok((Pipeline::new(admission, chain).telling(telemetry), notices))
         })?;
-        if capabilities.signatures {
+        if capabilities.signatures && reads_tokens.get() {
             mcp_signature::install(mcp_host::verify_signature);
             plan.notices.push(mcp_signature::NOTICE.to_owned());
         }
