@@ -35,7 +35,14 @@ def typescript_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpS
         yield server
 
 
-@pytest.fixture(scope="session", params=["alone", "gateway"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of one filter run in each packaging, unless their module says in which, and why."""
+    if "packaging" in metafunc.fixturenames:
+        packagings = getattr(metafunc.module, "PACKAGINGS", ["alone", "gateway"])
+        metafunc.parametrize("packaging", packagings, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def packaging(request: pytest.FixtureRequest) -> Iterator[str]:
     """What the filter under test is loaded in: its own module, or the gateway module with the same settings.
 

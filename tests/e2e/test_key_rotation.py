@@ -18,6 +18,8 @@ from e2e.protected import Issuer, protected, resource
 from e2e.raw import post
 from e2e.servers import McpServer
 
+PACKAGINGS = ["gateway"]  # slow
+
 WORKERS = 12
 CALLS = 10
 USE_SECONDS = 10.0

@@ -23,6 +23,8 @@ from e2e.protected import Issuer, protected, resource
 from e2e.raw import Answer, TextHeader, post, send
 from e2e.servers import CLIENTS, OLD_PYTHON, McpServer
 
+PACKAGINGS = ["gateway"]  # slow
+
 TOUR_SECONDS = 40
 SHORT_SECONDS = 2
 

@@ -11,9 +11,10 @@ from e2e.envoy import Envoy
 from e2e.identity import BIND_TO_PRINCIPAL, Issuer
 from e2e.legacy import LegacySession
 from e2e.messages import call, call_headers, session_headers
-from e2e.packaging import alone as pytest_generate_tests  # both packagings are parameters of its own
 from e2e.raw import post, send
 from e2e.servers import McpServer
+
+PACKAGINGS = ["alone"]  # both packagings are parameters of its own
 
 ISSUER = Issuer()
 bearer = ISSUER.bearer

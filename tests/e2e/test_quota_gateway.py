@@ -11,10 +11,11 @@ from e2e.envoy import Envoy
 from e2e.envoy_config import EnvoyConfig
 from e2e.legacy import LegacySession
 from e2e.messages import call, call_headers
-from e2e.packaging import alone as pytest_generate_tests  # it loads the gateway module itself
 from e2e.quota import FOREVER, ISSUER, bearer, is_refused, left, words
 from e2e.raw import Answer, Header, post
 from e2e.servers import McpServer
+
+PACKAGINGS = ["alone"]  # it loads the gateway module itself
 
 QUOTA = {
     "limits": [

@@ -14,9 +14,10 @@ import pytest
 from e2e.envoy import Envoy
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 from e2e.messages import call, call_headers
-from e2e.packaging import alone as pytest_generate_tests  # it measures, and exchanges the plugin by a file
 from e2e.quota import PLUGIN, QUOTA_YAML, bearer, is_refused, left, limit, limited_by
 from e2e.raw import HOST, MEDIA, Answer, Connection, post, request_head
+
+PACKAGINGS = ["alone"]  # it measures, and exchanges the plugin by a file
 
 UPSTREAM_YAML = REPOSITORY / "tests" / "bench" / "upstream.yaml"
 CONNECTIONS = 32
