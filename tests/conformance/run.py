@@ -3,7 +3,7 @@
 Three questions, a table or more each:
 - transparency: does any check that passes direct fail, or go missing, through `mcp_gateway.wasm`?
 - enforcement: does it make a server that ignores its routing headers pass the checks of them?
-- sign-in: do clients get tokens through `mcp_auth.wasm`, for the gateway, as they do without it?
+- sign-in: do clients get tokens through `mcp_gateway.wasm`, for the gateway, as they do without it?
 
 Exits with 1 if a check got worse, or if enforcement does not hold; 2 if the suite could not be run.
 """

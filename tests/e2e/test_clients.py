@@ -20,6 +20,8 @@ import pytest
 from e2e.envoy import Envoy
 from e2e.servers import CLIENTS, OLD_PYTHON, McpServer, http_and_sse, stateless
 
+PACKAGINGS = ["gateway"]  # slow
+
 TOUR_SECONDS = 60
 
 Step = dict[str, Any]

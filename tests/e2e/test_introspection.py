@@ -52,7 +52,9 @@ class Opaque:
 
 
 @pytest.fixture(scope="module")
-def opaque(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opaque]:
+def opaque(
+    packaging: str, python_server: McpServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Opaque]:
     port = free_port()
     with AuthorizationServer(tmp_path_factory.mktemp("opaque"), resource(port)) as server:
         issuer = Issuer(server.issuer, server.port, introspection=ASK)

@@ -18,6 +18,8 @@ from e2e.protected import Issuer, protected, resource
 from e2e.raw import post
 from e2e.servers import McpServer
 
+PACKAGINGS = ["gateway"]  # slow
+
 WORKERS = 12
 CALLS = 10
 USE_SECONDS = 10.0
@@ -34,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthorizationSe
 
 
 @pytest.fixture(scope="module")
-def gateway(server: AuthorizationServer, python_server: McpServer) -> Iterator[Envoy]:
+def gateway(packaging: str, server: AuthorizationServer, python_server: McpServer) -> Iterator[Envoy]:
     port = int(server.resource.rsplit(":", 1)[1].removesuffix("/mcp"))
     issuer = Issuer(server.issuer, server.port, {"cooldown": "1s"})
     with protected(port, python_server.port, [issuer], concurrency=2) as envoy:

@@ -25,6 +25,8 @@ from e2e.protected import Issuer, cluster_of, protected, resource
 from e2e.raw import Answer, TextHeader, post
 from e2e.servers import McpServer
 
+PACKAGINGS = ["gateway"]  # slow
+
 HOST = "login.example.com"
 """The name in the certificate that auth.yaml wants to see."""
 IMPATIENT = {"path": "/jwks.json", "timeout": "1s", "refresh": "1s", "cooldown": "1s"}
@@ -116,7 +118,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    packaging: str, python_server: McpServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """Each trouble is there before the gateway is."""
     directory = tmp_path_factory.mktemp("certificates")
     authorities = Authorities(Authority(directory), Authority(directory, "impostor"))

@@ -72,7 +72,9 @@ class Party:
 
 
 @pytest.fixture(scope="module")
-def party(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
+def party(
+    packaging: str, python_server: McpServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Party]:
     directory = tmp_path_factory.mktemp("mtls")
     authority = Authority(directory)
 

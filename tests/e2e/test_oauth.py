@@ -23,6 +23,8 @@ from e2e.protected import Issuer, protected, resource
 from e2e.raw import Answer, TextHeader, post, send
 from e2e.servers import CLIENTS, OLD_PYTHON, McpServer
 
+PACKAGINGS = ["gateway"]  # slow
+
 TOUR_SECONDS = 40
 SHORT_SECONDS = 2
 
@@ -45,7 +47,9 @@ class Oauth:
 
 
 @pytest.fixture(scope="module")
-def oauth(python_server: McpServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oauth]:
+def oauth(
+    packaging: str, python_server: McpServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Oauth]:
     port = free_port()
     with AuthorizationServer(tmp_path_factory.mktemp("oauth"), resource(port)) as server:
         with protected(port, python_server.port, [Issuer(server.issuer, server.port)]) as gateway:

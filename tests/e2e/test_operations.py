@@ -16,6 +16,8 @@ from e2e.raw import HOST, Connection, post, request_head
 from e2e.servers import McpServer
 from e2e.upstream import Exchange, ScriptedUpstream
 
+PACKAGINGS = ["gateway"]  # slow
+
 STREAMS = 1100
 
 

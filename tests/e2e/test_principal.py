@@ -14,6 +14,8 @@ from e2e.messages import call, call_headers, session_headers
 from e2e.raw import post, send
 from e2e.servers import McpServer
 
+PACKAGINGS = ["alone"]  # both packagings are parameters of its own
+
 ISSUER = Issuer()
 bearer = ISSUER.bearer
 

@@ -22,7 +22,7 @@ def without_end(config: EnvoyConfig) -> None:
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Envoy]:
+def gateway(packaging: str) -> Iterator[Envoy]:
     with ScriptedUpstream(answering("found")) as upstream:
         ports = {"mcp_servers": [upstream.port]}
         with Envoy(QUOTA_YAML, upstreams=ports, edit=without_end, concurrency=2) as envoy:

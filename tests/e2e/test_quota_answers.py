@@ -41,7 +41,7 @@ LIMITS = [
 
 
 @pytest.fixture(scope="module")
-def metered() -> Iterator[Metered]:
+def metered(packaging: str) -> Iterator[Metered]:
     edit = limited_by(*LIMITS, remaining_headers=True)
     with ScriptedUpstream() as upstream:
         ports = {"mcp_servers": [upstream.port]}

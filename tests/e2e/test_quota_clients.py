@@ -47,7 +47,7 @@ def denial(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def gateway(denial: str, python_server: McpServer) -> Iterator[Envoy]:
+def gateway(packaging: str, denial: str, python_server: McpServer) -> Iterator[Envoy]:
     def edit(config: EnvoyConfig) -> None:
         limited_by(*LIMITS, denial=denial)(config)
         with_tokens_in_urls(config)

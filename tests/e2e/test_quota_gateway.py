@@ -15,6 +15,8 @@ from e2e.quota import FOREVER, ISSUER, bearer, is_refused, left, words
 from e2e.raw import Answer, Header, post
 from e2e.servers import McpServer
 
+PACKAGINGS = ["alone"]  # it loads the gateway module itself
+
 QUOTA = {
     "limits": [
         {

@@ -17,6 +17,8 @@ from e2e.messages import call, call_headers
 from e2e.quota import PLUGIN, QUOTA_YAML, bearer, is_refused, left, limit, limited_by
 from e2e.raw import HOST, MEDIA, Answer, Connection, post, request_head
 
+PACKAGINGS = ["alone"]  # it measures, and exchanges the plugin by a file
+
 UPSTREAM_YAML = REPOSITORY / "tests" / "bench" / "upstream.yaml"
 CONNECTIONS = 32
 HUNDRED, THOUSANDS, PLENTY = 100, 2_000, 10_000_000
@@ -45,7 +47,7 @@ def upstream() -> Iterator[Envoy]:
 
 
 @pytest.fixture(scope="module")
-def gateway(upstream: Envoy) -> Iterator[Envoy]:
+def gateway(packaging: str, upstream: Envoy) -> Iterator[Envoy]:
     edit = limited_by(*LIMITS, remaining_headers=True)
     with Envoy(QUOTA_YAML, upstreams={"mcp_servers": [upstream.port]}, edit=edit, concurrency=2) as envoy:
         yield envoy

@@ -36,7 +36,7 @@ LIMITS = [
 
 
 @pytest.fixture(scope="module")
-def metered() -> Iterator[Metered]:
+def metered(packaging: str) -> Iterator[Metered]:
     def edit(config: EnvoyConfig) -> None:
         limited_by(*LIMITS, remaining_headers=True)(config)
         config.change_settings(PLUGIN, {"admission": {"llm_paths": ["/v1/*", "/v1beta/*"]}})

@@ -25,7 +25,7 @@ def await_true(condition: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture(params=["gateway", "typescript_gateway"])
-def either(request: pytest.FixtureRequest) -> Envoy:
+def either(packaging: str, request: pytest.FixtureRequest) -> Envoy:
     """The gateway in front of the Python server, and of the TypeScript server."""
     return request.getfixturevalue(request.param)
 

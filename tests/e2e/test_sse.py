@@ -29,7 +29,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module")
-def envoy(upstream: ScriptedUpstream) -> Iterator[Envoy]:
+def envoy(packaging: str, upstream: ScriptedUpstream) -> Iterator[Envoy]:
     ports = {"mcp_servers": [upstream.port]}
     settings = {"mcp_sse": {"sse": {"endpoint": {"prefix": "/servers/a"}}}}
     with Envoy(SSE_YAML, upstreams=ports, settings=settings) as running:

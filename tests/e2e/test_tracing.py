@@ -295,7 +295,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module")
-def writing(upstream: ScriptedUpstream) -> Iterator[Envoy]:
+def writing(packaging: str, upstream: ScriptedUpstream) -> Iterator[Envoy]:
     settings = {"mcp_sse": {"admission": {"max_body": "1MiB"}, "sse": {"trace_context": "both"}}}
     with Envoy(SSE_YAML, upstreams={"mcp_servers": [upstream.port]}, settings=settings) as envoy:
         yield envoy

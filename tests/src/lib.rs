@@ -1,5 +1,5 @@
-//! What the tests of the built modules share: where the modules and the repository are, which
-//! values are planted as secrets, and the messages most of them send.
+//! What the tests of the built modules share: where the modules and the repository are, where a
+//! test runs, which values are planted as secrets, and the messages most of them send.
 //!
 //! The tests themselves: `modules/*.exchange` (traffic as text, run by `tests/exchanges.rs`),
 //! `tests/endurance.rs` and `tests/contract.rs` (what a text cannot tell), and in Python `e2e`
@@ -7,4 +7,5 @@
 
 pub mod message;
 pub mod module;
+pub mod place;
 pub mod planted;

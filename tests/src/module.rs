@@ -65,14 +65,6 @@ pub fn bytes(name: &str) -> Vec<u8> {
     })
 }
 
-/// `dist/mcp_session.wasm`, compiled.
-///
-/// # Panics
-/// If it was not built, or does not compile.
-pub fn session() -> Module {
-    load("mcp_session")
-}
-
 /// `dist/NAME.wasm`, compiled.
 ///
 /// # Panics

@@ -1,5 +1,6 @@
-//! Runs every `modules/NAME/*.exchange` against `dist/mcp_NAME.wasm` under both host profiles: one
-//! test per file and profile. Planted secrets that show anywhere fail a file, whatever it expects.
+//! Runs every `modules/NAME/*.exchange` against `dist/mcp_NAME.wasm` and, unchanged, against
+//! `dist/mcp_gateway.wasm`, under both host profiles: one test per file, module and profile. Planted
+//! secrets that show anywhere fail a file, whatever it expects.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,23 +8,31 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 use mcp_harness::{Failure, Module, Profile, Report, run_file};
 use mcp_tests::module::{self, Published};
+use mcp_tests::place::GATEWAY;
 use mcp_tests::planted;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
+    let gateway = module::load(GATEWAY);
     for published in Published::all() {
         let name = published.name.trim_start_matches("mcp_");
-        let module = module::load(&published.name);
-        let trial = |file: &PathBuf, profile: Profile| {
-            let topic = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let (file, module) = (file.clone(), module.clone());
-            Trial::test(format!("{name}::{topic}::{profile}"), move || run(&file, &module, profile))
-        };
+        let mut modules = vec![(GATEWAY, gateway.clone())];
+        if published.name != GATEWAY {
+            modules.push((&published.name, module::load(&published.name)));
+        }
         let files = files(name);
         assert!(!files.is_empty(), "tests/modules/{name}: there are no exchange files");
-        trials
-            .extend(files.iter().flat_map(|file| Profile::ALL.map(|profile| trial(file, profile))));
+        for file in &files {
+            let topic = file.file_stem().unwrap_or_default().to_string_lossy();
+            for (title, module) in &modules {
+                trials.extend(Profile::ALL.map(|profile| {
+                    let (file, module) = (file.clone(), module.clone());
+                    let title = format!("{name}::{topic}::{title}::{profile}");
+                    Trial::test(title, move || run(&file, &module, profile))
+                }));
+            }
+        }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

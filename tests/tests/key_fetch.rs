@@ -1,16 +1,16 @@
 //! Keys at a service: who fetches them when many requests, workers or unknown keys come at once, and
 //! what becomes of those that wait.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 use mcp_harness::{
-    Exchange, ExchangeId, Headers, Host, Module, Options, Outcome, Profile, Request, Response,
+    Exchange, ExchangeId, Headers, Host, Options, Outcome, Profile, Request, Response,
     ServiceAnswer, Transcript,
 };
 use mcp_rfc_keys::RfcKey;
-use mcp_tests::{module, planted};
+use mcp_tests::place::Place;
+use mcp_tests::planted;
 
 const SERVICE: &[u8] = b"keys:443";
 const SLOW: Duration = Duration::from_millis(300);
@@ -19,8 +19,7 @@ const SLOW: Duration = Duration::from_millis(300);
 const CLAIMS: &str = r#"{"iss":"https://issuer.example","aud":"a","sub":"ann","client_id":"c",
     "iat":1767225600,"exp":1767229200}"#;
 
-/// Compiling it takes longer than all the rest.
-static AUTH: LazyLock<Module> = LazyLock::new(|| module::load("mcp_auth"));
+const MODULE: &str = "mcp_auth";
 
 fn keys() -> ServiceAnswer {
     let jwk = RfcKey::ed25519().jwk_with(r#""kid":"k""#);
@@ -34,7 +33,7 @@ fn keys() -> ServiceAnswer {
     }
 }
 
-fn host(profile: Profile, workers: usize, answer: ServiceAnswer) -> Host {
+fn host(place: Place, workers: usize, answer: ServiceAnswer) -> Host {
     let configuration = format!(
         r#"{{"auth":{{"issuers":[{{"issuer":"https://issuer.example","audiences":["a"],
             "jwks":{{"service":"keys:443","path":"/jwks.json","cooldown":"30s"}}}}],
@@ -44,7 +43,7 @@ fn host(profile: Profile, workers: usize, answer: ServiceAnswer) -> Host {
     let services = [(SERVICE.to_vec(), vec![answer])].into();
     let options =
         Options { configuration: configuration.into(), workers, services, ..Options::default() };
-    Host::new(&AUTH, profile, options).expect("it loads")
+    place.host(options)
 }
 
 fn exchange(kid: &str) -> Exchange {
@@ -75,91 +74,103 @@ fn is_turned_away(transcript: &Transcript) -> bool {
 
 #[test]
 fn requests_that_come_together_wait_for_one_fetch() {
-    let mut host = host(Profile::Envoy, 1, keys());
-    let ids = open(&mut host, 50);
-    for id in ids {
-        let transcript = finish(&mut host, id);
-        assert_eq!((&transcript.outcome, transcript.status()), (&Outcome::Proxied, 200));
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let mut host = host(place, 1, keys());
+        let ids = open(&mut host, 50);
+        for id in ids {
+            let transcript = finish(&mut host, id);
+            assert_eq!((&transcript.outcome, transcript.status()), (&Outcome::Proxied, 200));
+        }
+        assert_eq!(fetches(&host), 1);
     }
-    assert_eq!(fetches(&host), 1);
 }
 
 #[test]
 fn a_client_that_leaves_takes_nobody_elses_keys_along() {
-    let mut host = host(Profile::Envoy, 1, keys());
-    let ids = open(&mut host, 3);
-    host.advance(Duration::from_millis(10));
-    host.abort(ids[0]);
-    for id in &ids[1..] {
-        assert_eq!(finish(&mut host, *id).outcome, Outcome::Proxied);
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let mut host = host(place, 1, keys());
+        let ids = open(&mut host, 3);
+        host.advance(Duration::from_millis(10));
+        host.abort(ids[0]);
+        for id in &ids[1..] {
+            assert_eq!(finish(&mut host, *id).outcome, Outcome::Proxied);
+        }
+        assert_eq!(fetches(&host), 1);
     }
-    assert_eq!(fetches(&host), 1);
 }
 
 #[test]
 fn whoever_waits_is_told_when_the_fetch_fails() {
-    let mut host = host(Profile::Envoy, 1, ServiceAnswer::Fail { after: SLOW });
-    for id in open(&mut host, 5) {
-        assert!(is_turned_away(&finish(&mut host, id)));
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let mut host = host(place, 1, ServiceAnswer::Fail { after: SLOW });
+        for id in open(&mut host, 5) {
+            assert!(is_turned_away(&finish(&mut host, id)));
+        }
+        assert_eq!(fetches(&host), 1);
     }
-    assert_eq!(fetches(&host), 1);
 }
 
 #[test]
 fn where_requests_cannot_wait_eight_fetch_and_the_others_are_turned_away() {
-    let mut host = host(Profile::Apisix, 1, keys());
-    let ids = open(&mut host, 12);
-    assert_eq!(fetches(&host), 8);
-    let (fetching, others) = ids.split_at(8);
-    for id in others {
-        assert!(is_turned_away(&finish(&mut host, *id)));
+    for place in Place::of(MODULE, Profile::Apisix) {
+        let mut host = host(place, 1, keys());
+        let ids = open(&mut host, 12);
+        assert_eq!(fetches(&host), 8);
+        let (fetching, others) = ids.split_at(8);
+        for id in others {
+            assert!(is_turned_away(&finish(&mut host, *id)));
+        }
+        for id in fetching {
+            assert_eq!(finish(&mut host, *id).outcome, Outcome::Proxied);
+        }
+        assert_eq!(fetches(&host), 8);
     }
-    for id in fetching {
-        assert_eq!(finish(&mut host, *id).outcome, Outcome::Proxied);
-    }
-    assert_eq!(fetches(&host), 8);
 }
 
 #[test]
 fn one_worker_fetches_for_all() {
-    let mut host = host(Profile::Envoy, 4, keys());
-    host.advance(Duration::from_secs(5));
-    assert_eq!(fetches(&host), 1);
-    for worker in 0..4 {
-        let transcript = host.exchange(worker, &exchange("k"));
-        assert_eq!(transcript.outcome, Outcome::Proxied, "worker {worker}");
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let mut host = host(place, 4, keys());
+        host.advance(Duration::from_secs(5));
+        assert_eq!(fetches(&host), 1);
+        for worker in 0..4 {
+            let transcript = host.exchange(worker, &exchange("k"));
+            assert_eq!(transcript.outcome, Outcome::Proxied, "worker {worker}");
+        }
+        assert_eq!(fetches(&host), 1);
+        // Ten minutes later they are fetched anew, by one again; and so they are the next time.
+        host.advance(Duration::from_secs(10 * 60));
+        assert_eq!(fetches(&host), 2);
     }
-    assert_eq!(fetches(&host), 1);
-    // Ten minutes later they are fetched anew, by one again; and so they are the next time.
-    host.advance(Duration::from_secs(10 * 60));
-    assert_eq!(fetches(&host), 2);
 }
 
 #[test]
 fn workers_go_on_when_the_one_that_fetches_gets_no_answer() {
-    let mut host = host(Profile::Envoy, 4, ServiceAnswer::Silence);
-    host.advance(Duration::from_secs(5));
-    assert_eq!(fetches(&host), 1, "the others leave it to the first");
-    host.script_service(SERVICE, vec![keys()]);
-    host.advance(Duration::from_secs(60));
-    for worker in 0..4 {
-        let transcript = host.exchange(worker, &exchange("k"));
-        assert_eq!(transcript.outcome, Outcome::Proxied, "worker {worker}");
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let mut host = host(place, 4, ServiceAnswer::Silence);
+        host.advance(Duration::from_secs(5));
+        assert_eq!(fetches(&host), 1, "the others leave it to the first");
+        host.script_service(SERVICE, vec![keys()]);
+        host.advance(Duration::from_secs(60));
+        for worker in 0..4 {
+            let transcript = host.exchange(worker, &exchange("k"));
+            assert_eq!(transcript.outcome, Outcome::Proxied, "worker {worker}");
+        }
     }
 }
 
 #[test]
 fn a_thousand_unknown_keys_cause_one_fetch() {
-    for profile in Profile::ALL {
-        let mut host = host(profile, 2, keys());
-        assert_eq!(host.exchange(0, &exchange("k")).outcome, Outcome::Proxied, "{profile}");
+    for place in Place::all(MODULE) {
+        let mut host = host(place, 2, keys());
+        assert_eq!(host.exchange(0, &exchange("k")).outcome, Outcome::Proxied, "{place}");
         host.advance(Duration::from_secs(31));
         let before = fetches(&host);
         for number in 0..1_000 {
             let transcript = host.exchange(0, &exchange(&format!("unknown-{number}")));
-            assert_eq!(transcript.status(), 401, "{profile} {number}");
+            assert_eq!(transcript.status(), 401, "{place} {number}");
         }
-        assert_eq!(fetches(&host) - before, 1, "{profile}");
-        assert_eq!(host.exchange(0, &exchange("k")).outcome, Outcome::Proxied, "{profile}");
+        assert_eq!(fetches(&host) - before, 1, "{place}");
+        assert_eq!(host.exchange(0, &exchange("k")).outcome, Outcome::Proxied, "{place}");
     }
 }

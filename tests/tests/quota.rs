@@ -1,21 +1,19 @@
 //! Limits over workers, reloads and very many callers: what an exchange file cannot tell.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use mcp_harness::{
-    Exchange, ExchangeId, Host, Module, Options, Outcome, Profile, Request, Response, Transcript,
+    Exchange, ExchangeId, Host, Options, Outcome, Profile, Request, Response, Transcript,
 };
-use mcp_tests::{message, module, planted};
+use mcp_tests::place::Place;
+use mcp_tests::{message, planted};
 use serde_json::{Value, json};
 
-/// Compiling it takes longer than most tests.
-static QUOTA: LazyLock<Module> = LazyLock::new(|| module::load("mcp_quota"));
+const MODULE: &str = "mcp_quota";
 
-fn host(profile: Profile, workers: usize, configuration: &Value) -> Host {
+fn host(place: Place, workers: usize, configuration: &Value) -> Host {
     let configuration = configuration.to_string().into();
-    Host::new(&QUOTA, profile, Options { configuration, workers, ..Options::default() })
-        .expect("it loads")
+    place.host(Options { configuration, workers, ..Options::default() })
 }
 
 /// A configuration with these limits, for which a header says who calls.
@@ -70,31 +68,33 @@ impl Dice {
 
 #[test]
 fn four_workers_with_ten_thousand_requests_each_allow_exactly_what_there_is() {
-    let mut host = host(Profile::Envoy, 4, &configuration(json!([limit("requests", 25_000)])));
-    let mut dice = Dice(4);
-    let mut left = [10_000; 4];
-    let (mut allowed, mut refused) = ([0; 4], 0);
-    while left.iter().sum::<usize>() > 0 {
-        let worker = dice.below(4);
-        if left[worker] == 0 {
-            continue;
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let mut host = host(place, 4, &configuration(json!([limit("requests", 25_000)])));
+        let mut dice = Dice(4);
+        let mut left = [10_000; 4];
+        let (mut allowed, mut refused) = ([0; 4], 0);
+        while left.iter().sum::<usize>() > 0 {
+            let worker = dice.below(4);
+            if left[worker] == 0 {
+                continue;
+            }
+            left[worker] -= 1;
+            match is_allowed(&host.exchange(worker, &Exchange::new(ping()))) {
+                true => allowed[worker] += 1,
+                false => refused += 1,
+            }
+            if left[worker] % 500 == 0 {
+                host.forget_journal();
+            }
         }
-        left[worker] -= 1;
-        match is_allowed(&host.exchange(worker, &Exchange::new(ping()))) {
-            true => allowed[worker] += 1,
-            false => refused += 1,
-        }
-        if left[worker] % 500 == 0 {
-            host.forget_journal();
-        }
+        assert_eq!((allowed.iter().sum::<usize>(), refused), (25_000, 15_000));
+        assert!(allowed.iter().all(|allowed| *allowed > 5_000), "{allowed:?}");
+        host.advance(Duration::from_secs(10));
+        let calls = |outcome: &str| {
+            host.metrics().get(&format!("mcp_quota_calls.limit.budget.outcome.{outcome}")).copied()
+        };
+        assert_eq!((calls("allowed"), calls("refused")), (Some(25_000), Some(15_000)));
     }
-    assert_eq!((allowed.iter().sum::<usize>(), refused), (25_000, 15_000));
-    assert!(allowed.iter().all(|allowed| *allowed > 5_000), "{allowed:?}");
-    host.advance(Duration::from_secs(10));
-    let calls = |outcome: &str| {
-        host.metrics().get(&format!("mcp_quota_calls.limit.budget.outcome.{outcome}")).copied()
-    };
-    assert_eq!((calls("allowed"), calls("refused")), (Some(25_000), Some(15_000)));
 }
 
 /// A call to a model under way, and what is still to come of its answer.
@@ -141,10 +141,10 @@ impl Streaming {
 fn what_four_workers_settle_while_others_reserve_adds_up() {
     const RESERVE: u64 = 700;
     const LIMIT: u64 = 100_000_000;
-    for profile in Profile::ALL {
+    for place in Place::all(MODULE) {
         let mut limit = limit("tokens", LIMIT);
         limit["reserve"] = RESERVE.into();
-        let mut host = host(profile, 4, &configuration(json!([limit])));
+        let mut host = host(place, 4, &configuration(json!([limit])));
         let mut dice = Dice(11);
         let mut open: Vec<(usize, Streaming)> = Vec::new();
         let mut settled = [0_u64; 4];
@@ -169,40 +169,38 @@ fn what_four_workers_settle_while_others_reserve_adds_up() {
         }
         assert!(settled.iter().all(|tokens| *tokens > 100_000), "{settled:?}");
         for worker in 0..4 {
-            let counted = match profile {
+            let counted = match place.profile {
                 Profile::Envoy => settled.iter().sum(),
                 Profile::Apisix => settled[worker],
             };
-            assert_eq!(
-                remaining(&mut host, worker, RESERVE),
-                LIMIT - counted,
-                "{profile} {worker}"
-            );
+            assert_eq!(remaining(&mut host, worker, RESERVE), LIMIT - counted, "{place} {worker}");
         }
     }
 }
 
 #[test]
 fn three_workers_that_cannot_share_allow_their_part_each() {
-    let mut configuration = configuration(json!([limit("requests", 30)]));
-    configuration["quota"]["workers"] = 3.into();
-    let mut host = host(Profile::Apisix, 3, &configuration);
-    for worker in 0..3 {
-        let call = Exchange::new(ping());
-        let passing = (0..20).filter(|_| is_allowed(&host.exchange(worker, &call))).count();
-        assert_eq!(passing, 10, "worker {worker}");
+    for place in Place::of(MODULE, Profile::Apisix) {
+        let mut configuration = configuration(json!([limit("requests", 30)]));
+        configuration["quota"]["workers"] = 3.into();
+        let mut host = host(place, 3, &configuration);
+        for worker in 0..3 {
+            let call = Exchange::new(ping());
+            let passing = (0..20).filter(|_| is_allowed(&host.exchange(worker, &call))).count();
+            assert_eq!(passing, 10, "worker {worker}");
+        }
+        let told = "each counts for itself, and allows 1/3 of every limit (quota.workers)";
+        let notices = host.log().iter().filter(|line| line.text.contains(told)).count();
+        assert_eq!(notices, 3, "each worker says so once");
     }
-    let told = "each counts for itself, and allows 1/3 of every limit (quota.workers)";
-    let notices = host.log().iter().filter(|line| line.text.contains(told)).count();
-    assert_eq!(notices, 3, "each worker says so once");
 }
 
 #[test]
 fn open_calls_and_streams_of_all_workers_count_together_until_they_end() {
     let open = json!({"name": "open", "key": ["principal"], "unit": "concurrent", "limit": 3});
-    for profile in Profile::ALL {
-        let workers = if profile == Profile::Envoy { 2 } else { 1 };
-        let mut host = host(profile, workers, &configuration(json!([open])));
+    for place in Place::all(MODULE) {
+        let workers = if place.profile == Profile::Envoy { 2 } else { 1 };
+        let mut host = host(place, workers, &configuration(json!([open])));
         let listen = Exchange::with(
             Request::new("GET", "/mcp").header("accept", "text/event-stream"),
             Response::new(200).header("content-type", "text/event-stream").body(": ping\n\n"),
@@ -214,115 +212,119 @@ fn open_calls_and_streams_of_all_workers_count_together_until_they_end() {
             if let [body] = &exchange.request.chunks[..] {
                 host.request_body(id, body, true);
             }
-            assert!(host.wait_for_upstream(id), "{profile}");
+            assert!(host.wait_for_upstream(id), "{place}");
             ids.push(id);
         }
         for worker in 0..workers {
             let refused = host.exchange(worker, &call);
-            assert!(!is_allowed(&refused), "{profile}");
+            assert!(!is_allowed(&refused), "{place}");
             let body = refused.client.expect("an answer").response.whole_body();
             let words = "Quota exceeded: open allows 3 concurrent at the same time.";
-            assert!(String::from_utf8_lossy(&body).contains(words), "{profile}");
-            assert_eq!(host.exchange(worker, &listen).status(), 429, "{profile}");
+            assert!(String::from_utf8_lossy(&body).contains(words), "{place}");
+            assert_eq!(host.exchange(worker, &listen).status(), 429, "{place}");
         }
         // A stream is open while bytes come, and free once its client is gone.
         host.response_head(ids[0], &listen.response);
         host.response_body(ids[0], b": ping\n\n", false);
-        assert!(!is_allowed(&host.exchange(0, &call)), "{profile}");
+        assert!(!is_allowed(&host.exchange(0, &call)), "{place}");
         host.abort(ids[0]);
-        assert_eq!(host.finish(ids[0]).outcome, Outcome::Aborted, "{profile}");
-        assert!(is_allowed(&host.exchange(workers - 1, &call)), "{profile}");
+        assert_eq!(host.finish(ids[0]).outcome, Outcome::Aborted, "{place}");
+        assert!(is_allowed(&host.exchange(workers - 1, &call)), "{place}");
         for id in &ids[1..] {
             host.abort(*id);
             host.finish(*id);
         }
         for _ in 0..5 {
-            assert!(is_allowed(&host.exchange(0, &call)), "{profile}: what ended is free");
+            assert!(is_allowed(&host.exchange(0, &call)), "{place}: what ended is free");
         }
     }
 }
 
 #[test]
 fn a_new_configuration_goes_on_counting_where_the_old_one_was() {
-    let before = configuration(json!([limit("requests", 10)]));
-    let mut host = host(Profile::Envoy, 2, &before);
-    let passing = |host: &mut Host, count: usize| {
-        (0..count).filter(|n| is_allowed(&host.exchange(n % 2, &Exchange::new(ping())))).count()
-    };
-    assert_eq!(passing(&mut host, 6), 6);
-    // Another amount, another name beside it, other settings: the limit of that name is the same.
-    let other = json!({"name": "other", "key": ["principal"], "unit": "requests", "limit": 5,
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let before = configuration(json!([limit("requests", 10)]));
+        let mut host = host(place, 2, &before);
+        let passing = |host: &mut Host, count: usize| {
+            (0..count).filter(|n| is_allowed(&host.exchange(n % 2, &Exchange::new(ping())))).count()
+        };
+        assert_eq!(passing(&mut host, 6), 6);
+        // Another amount, another name beside it, other settings: the limit of that name is the same.
+        let other = json!({"name": "other", "key": ["principal"], "unit": "requests", "limit": 5,
         "window": "1h"});
-    let mut after = configuration(json!([other, limit("requests", 8)]));
-    after["quota"]["denial"] = "http".into();
-    host.reload(after.to_string().as_bytes()).expect("it loads");
-    assert_eq!(passing(&mut host, 6), 2);
-    // With another window it is another one.
-    let mut another = limit("requests", 8);
-    another["window"] = "12h".into();
-    host.reload(configuration(json!([another])).to_string().as_bytes()).expect("it loads");
-    assert_eq!(passing(&mut host, 9), 8);
-    // And the old one is where it was.
-    host.reload(before.to_string().as_bytes()).expect("it loads");
-    assert_eq!(passing(&mut host, 6), 2);
+        let mut after = configuration(json!([other, limit("requests", 8)]));
+        after["quota"]["denial"] = "http".into();
+        host.reload(after.to_string().as_bytes()).expect("it loads");
+        assert_eq!(passing(&mut host, 6), 2);
+        // With another window it is another one.
+        let mut another = limit("requests", 8);
+        another["window"] = "12h".into();
+        host.reload(configuration(json!([another])).to_string().as_bytes()).expect("it loads");
+        assert_eq!(passing(&mut host, 9), 8);
+        // And the old one is where it was.
+        host.reload(before.to_string().as_bytes()).expect("it loads");
+        assert_eq!(passing(&mut host, 6), 2);
+    }
 }
 
 #[test]
 fn a_flood_of_callers_fills_the_table_and_no_more() {
-    for profile in Profile::ALL {
+    for place in Place::all(MODULE) {
         let each = json!({"name": "each", "key": ["principal"], "unit": "requests", "limit": 5,
             "window": "24h"});
         let mut configuration = configuration(json!([each]));
         configuration["quota"]["max_subjects"] = 64.into();
-        let mut host = host(profile, 1, &configuration);
+        let mut host = host(place, 1, &configuration);
         let call = |host: &mut Host, number: usize| {
             let request = ping().header("x-user", format!("planted-{number}"));
             is_allowed(&host.exchange(0, &Exchange::new(request)))
         };
         let passed: Vec<usize> = (0..2_000).filter(|number| call(&mut host, *number)).collect();
-        assert!((64..=64 * 12).contains(&passed.len()), "{profile}: {}", passed.len());
+        assert!((64..=64 * 12).contains(&passed.len()), "{place}: {}", passed.len());
         let size = host.shared_data_size();
         let again = (2_000..4_000).filter(|number| call(&mut host, *number)).count();
-        assert_eq!(again, 64 * 12 - passed.len(), "{profile}: a cell holds twelve");
-        assert!(host.shared_data_size().1 <= size.1 + again * 62, "{profile}");
+        assert_eq!(again, 64 * 12 - passed.len(), "{place}: a cell holds twelve");
+        assert!(host.shared_data_size().1 <= size.1 + again * 62, "{place}");
         // Those that are in it are served as ever, up to their limit.
         for number in passed.iter().take(20) {
             let calls = (0..6).filter(|_| call(&mut host, *number)).count();
-            assert_eq!(calls, 4, "{profile}");
+            assert_eq!(calls, 4, "{place}");
         }
     }
 }
 
 #[test]
 fn metrics_name_limits_and_ranks_and_no_caller() {
-    let limits = json!([
-        {"name": "each", "key": ["principal", "header:x-team"], "unit": "requests", "limit": 20,
-            "window": "1m"},
-        {"name": "all", "key": ["ip"], "unit": "requests", "limit": 1_000, "window": "1m"},
-        {"name": "session", "key": ["session"], "unit": "requests", "limit": 10, "window": "1m"},
-    ]);
-    let mut host = host(Profile::Envoy, 1, &configuration(limits));
-    for number in 0..200 {
-        let who = if number % 2 == 0 { 0 } else { number };
-        let request = ping()
-            .header("x-user", format!("planted-{who}"))
-            .header("x-team", "planted.outcome.x")
-            .header("mcp-session-id", format!("planted-{number}"));
-        is_allowed(&host.exchange(0, &Exchange::new(request)));
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let limits = json!([
+            {"name": "each", "key": ["principal", "header:x-team"], "unit": "requests", "limit": 20,
+                "window": "1m"},
+            {"name": "all", "key": ["ip"], "unit": "requests", "limit": 1_000, "window": "1m"},
+            {"name": "session", "key": ["session"], "unit": "requests", "limit": 10, "window": "1m"},
+        ]);
+        let mut host = host(place, 1, &configuration(limits));
+        for number in 0..200 {
+            let who = if number % 2 == 0 { 0 } else { number };
+            let request = ping()
+                .header("x-user", format!("planted-{who}"))
+                .header("x-team", "planted.outcome.x")
+                .header("mcp-session-id", format!("planted-{number}"));
+            is_allowed(&host.exchange(0, &Exchange::new(request)));
+        }
+        host.advance(Duration::from_secs(10));
+        let metrics = host.metrics();
+        assert!(metrics.keys().all(|name| !name.contains(planted::MARK)), "{metrics:?}");
+        let value = |name: &str| metrics.get(name).copied();
+        assert_eq!(value("mcp_quota_calls.limit.each.outcome.refused"), Some(80));
+        assert_eq!(value("mcp_quota_calls.limit.each.outcome.allowed"), Some(120));
+        assert_eq!(value("mcp_quota_calls.limit.all.outcome.allowed"), Some(120));
+        assert_eq!(value("mcp_quota_calls.limit.all.outcome.refused"), None);
+        assert_eq!(value("mcp_quota_units.limit.each.stage.settled"), Some(120));
+        // The busiest of all has used up its share; the others' is nearly whole.
+        assert_eq!(value("mcp_quota_remaining.limit.each.rank.1"), Some(0));
+        assert_eq!(value("mcp_quota_remaining.limit.all.rank.1"), Some(880));
+        let gauges = metrics.keys().filter(|name| name.starts_with("mcp_quota_remaining."));
+        assert!(gauges.count() <= 3 * 3);
+        assert_eq!(planted::leak_in_log(&host.log()), None);
     }
-    host.advance(Duration::from_secs(10));
-    let metrics = host.metrics();
-    assert!(metrics.keys().all(|name| !name.contains(planted::MARK)), "{metrics:?}");
-    let value = |name: &str| metrics.get(name).copied();
-    assert_eq!(value("mcp_quota_calls.limit.each.outcome.refused"), Some(80));
-    assert_eq!(value("mcp_quota_calls.limit.each.outcome.allowed"), Some(120));
-    assert_eq!(value("mcp_quota_calls.limit.all.outcome.allowed"), Some(120));
-    assert_eq!(value("mcp_quota_calls.limit.all.outcome.refused"), None);
-    assert_eq!(value("mcp_quota_units.limit.each.stage.settled"), Some(120));
-    // The busiest of all has used up its share; the others' is nearly whole.
-    assert_eq!(value("mcp_quota_remaining.limit.each.rank.1"), Some(0));
-    assert_eq!(value("mcp_quota_remaining.limit.all.rank.1"), Some(880));
-    let gauges = metrics.keys().filter(|name| name.starts_with("mcp_quota_remaining."));
-    assert!(gauges.count() <= 3 * 3);
-    assert_eq!(planted::leak_in_log(&host.log()), None);
 }

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use mcp_harness::{Exchange, Host, Options, Outcome, Profile, Request, Response};
-use mcp_tests::{message, module, planted};
+use mcp_tests::place::{GATEWAY, Place};
+use mcp_tests::{message, planted};
 use serde_json::json;
 
-/// Each by a caller of its own; a million takes a quarter of an hour in this build.
+/// Each by a caller of its own; a million takes a quarter of an hour in this build. Half of them in the gateway
+/// module.
 const REQUESTS: usize = 100_000;
 /// Requests after which nothing may grow any more, save by chance: how full cells are, varies.
 const WARM_UP: usize = 20_000;
@@ -24,19 +26,20 @@ const NOTE_CELL: usize = 64 + 8 * 32;
 
 #[test]
 fn memory_stays_as_it_was_after_warm_up_on_envoy() {
-    endure(Profile::Envoy);
+    Place::of("mcp_quota", Profile::Envoy).into_iter().for_each(endure);
 }
 
 #[test]
 fn memory_stays_as_it_was_after_warm_up_on_apisix() {
-    endure(Profile::Apisix);
+    Place::of("mcp_quota", Profile::Apisix).into_iter().for_each(endure);
 }
 
-fn endure(profile: Profile) {
+fn endure(place: Place) {
+    let requests = if place.module == GATEWAY { REQUESTS / 2 } else { REQUESTS };
     let options = Options { configuration: configuration().into(), ..Options::default() };
-    let mut host = Host::new(&module::load("mcp_quota"), profile, options).expect("it loads");
+    let mut host = place.host(options);
     let (mut pages, mut refused) = (0, 0);
-    for number in 0..REQUESTS {
+    for number in 0..requests {
         refused += usize::from(one(&mut host, number) == Outcome::Replied);
         if number == WARM_UP {
             pages = host.memory_pages(0);
@@ -47,15 +50,15 @@ fn endure(profile: Profile) {
             host.advance(Duration::from_secs(1));
         }
     }
-    assert!(refused > REQUESTS / 10 * 9 / 10 && refused <= REQUESTS / 10, "{profile}: {refused}");
+    assert!(refused > requests / 10 * 9 / 10 && refused <= requests / 10, "{place}: {refused}");
     let now = host.memory_pages(0);
-    assert!(now <= pages + CHANCE, "{profile}: {pages} pages of 64 KiB grew to {now}");
+    assert!(now <= pages + CHANCE, "{place}: {pages} pages of 64 KiB grew to {now}");
     let (keys, bytes) = host.shared_data_size();
     // Besides the two tables there is the key of hashes.
-    assert!(keys <= CELLS + NOTES + 1, "{profile}: {keys} keys");
-    assert!(bytes <= CELLS * CELL + NOTES * NOTE_CELL, "{profile}: {bytes} bytes");
-    assert_eq!(keys > CELLS / 2, profile == Profile::Envoy);
-    assert!(host.metrics().keys().all(|name| !name.contains(planted::MARK)), "{profile}");
+    assert!(keys <= CELLS + NOTES + 1, "{place}: {keys} keys");
+    assert!(bytes <= CELLS * CELL + NOTES * NOTE_CELL, "{place}: {bytes} bytes");
+    assert_eq!(keys > CELLS / 2, place.profile == Profile::Envoy);
+    assert!(host.metrics().keys().all(|name| !name.contains(planted::MARK)), "{place}");
 }
 
 fn configuration() -> String {

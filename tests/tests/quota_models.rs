@@ -1,16 +1,12 @@
 //! Models in each dialect, through the built module on both hosts: what providers say is charged to
 //! the token, wherever their streams are cut, and every byte passes unchanged and at once.
 
-use std::sync::LazyLock;
-
-use mcp_harness::{
-    Exchange, Host, Module, Options, Outcome, Profile, Request, Response, Transcript,
-};
+use mcp_harness::{Exchange, Host, Options, Outcome, Profile, Request, Response, Transcript};
+use mcp_tests::place::Place;
 use mcp_tests::{message, module, planted};
 use serde_json::json;
 
-/// Compiling it takes longer than all the rest.
-static QUOTA: LazyLock<Module> = LazyLock::new(|| module::load("mcp_quota"));
+const MODULE: &str = "mcp_quota";
 
 /// Of each unit there is as much.
 const LIMIT: u64 = 1_000_000_000;
@@ -34,7 +30,7 @@ const TOLD: [Row; 11] = [
 
 const UNITS: [&str; 4] = ["input_tokens", "output_tokens", "tokens", "cost"];
 
-fn host(profile: Profile) -> Host {
+fn host(place: Place) -> Host {
     let limits = UNITS.map(|unit| {
         json!({"name": unit, "key": ["tenant"], "unit": unit, "limit": LIMIT, "window": "1h"})
     });
@@ -44,7 +40,7 @@ fn host(profile: Profile) -> Host {
             {"names": ["m"], "input": 2, "cached": 0.5, "output": 10, "reasoning": 7, "call": 100}]},
     });
     let configuration = configuration.to_string().into();
-    Host::new(&QUOTA, profile, Options { configuration, ..Options::default() }).expect("it loads")
+    place.host(Options { configuration, ..Options::default() })
 }
 
 fn stored(name: &str) -> Vec<u8> {
@@ -81,21 +77,21 @@ fn used(host: &mut Host) -> Vec<u64> {
 
 #[test]
 fn what_a_provider_says_is_charged_wherever_its_answer_is_cut() {
-    for profile in Profile::ALL {
+    for place in Place::all(MODULE) {
         for (path, name, [input, cached, output, reasoning]) in TOLD {
             let cost = input * 2 + cached.div_ceil(2) + output * 10 + reasoning * 7 + 100;
             let (read, written) = (input + cached, output + reasoning);
             let expected = [read, written, read + written, cost];
             for size in [1, 7, 64, usize::MAX] {
-                let mut host = host(profile);
+                let mut host = host(place);
                 let transcript = ask(&mut host, path, name, size);
-                assert_eq!(transcript.outcome, Outcome::Proxied, "{profile} {name}");
+                assert_eq!(transcript.outcome, Outcome::Proxied, "{place} {name}");
                 assert_eq!(planted::leak(&transcript), None);
                 assert_eq!(transcript.upstream_header("accept-encoding"), None, "{name}");
                 let answer = transcript.client.expect("an answer").response;
                 let chunks: Vec<Vec<u8>> = stored(name).chunks(size).map(<[u8]>::to_vec).collect();
-                assert!(answer.chunks == chunks, "{profile} {name}: as it came, in {size}");
-                assert_eq!(used(&mut host), expected, "{profile} {name} in chunks of {size}");
+                assert!(answer.chunks == chunks, "{place} {name}: as it came, in {size}");
+                assert_eq!(used(&mut host), expected, "{place} {name} in chunks of {size}");
             }
         }
     }
@@ -103,20 +99,22 @@ fn what_a_provider_says_is_charged_wherever_its_answer_is_cut() {
 
 #[test]
 fn where_no_provider_says_it_the_text_is_estimated_and_that_is_told() {
-    let mut host = host(Profile::Envoy);
-    for (name, exact) in [("openai-chat.sse", 1), ("openai-chat-no-usage.sse", 1)] {
-        ask(&mut host, "/v1/chat/completions", name, 64);
-        host.advance(std::time::Duration::from_secs(10));
-        let exactly = host.metrics().get("mcp_quota_usage.provenance.exact").copied();
-        assert_eq!(exactly, Some(exact), "{name}");
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let mut host = host(place);
+        for (name, exact) in [("openai-chat.sse", 1), ("openai-chat-no-usage.sse", 1)] {
+            ask(&mut host, "/v1/chat/completions", name, 64);
+            host.advance(std::time::Duration::from_secs(10));
+            let exactly = host.metrics().get("mcp_quota_usage.provenance.exact").copied();
+            assert_eq!(exactly, Some(exact), "{name}");
+        }
+        assert_eq!(host.metrics().get("mcp_quota_usage.provenance.estimated"), Some(&1));
     }
-    assert_eq!(host.metrics().get("mcp_quota_usage.provenance.estimated"), Some(&1));
 }
 
 #[test]
 fn a_failing_model_costs_nothing() {
-    for profile in Profile::ALL {
-        let mut host = host(profile);
+    for place in Place::all(MODULE) {
+        let mut host = host(place);
         let request = Request::new("POST", "/v1/messages")
             .header("content-type", "application/json")
             .body(r#"{"model":"m","messages":[]}"#);
@@ -124,7 +122,7 @@ fn a_failing_model_costs_nothing() {
             .header("content-type", "application/json")
             .body(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#);
         let transcript = host.exchange(0, &Exchange::with(request, response));
-        assert_eq!(transcript.status(), 529, "{profile}");
-        assert_eq!(used(&mut host), [0; 4], "{profile}");
+        assert_eq!(transcript.status(), 529, "{place}");
+        assert_eq!(used(&mut host), [0; 4], "{place}");
     }
 }

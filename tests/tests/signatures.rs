@@ -1,14 +1,13 @@
 //! Signatures of every algorithm at the built module: whether the host was asked, and that good ones
 //! pass and bad ones do not, whoever judges them.
 
-use std::sync::LazyLock;
-
 use jsonwebtoken::Algorithm::{
     self, ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512,
 };
-use mcp_harness::{Exchange, Host, Module, Options, Profile, Transcript};
+use mcp_harness::{Exchange, Host, Options, Profile, Transcript};
 use mcp_rfc_keys::RfcKey;
-use mcp_tests::{message, module, planted};
+use mcp_tests::place::Place;
+use mcp_tests::{message, planted};
 
 const BY_HOST: [Algorithm; 5] = [RS256, RS384, RS512, ES256, ES384];
 const HERE: [Algorithm; 7] = [PS256, PS384, PS512, EdDSA, HS256, HS384, HS512];
@@ -40,14 +39,13 @@ fn options(algorithm: Algorithm) -> Options {
     Options { configuration: configuration.into(), ..Options::default() }
 }
 
-/// Compiling it takes longer than all the rest.
-static AUTH: LazyLock<Module> = LazyLock::new(|| module::load("mcp_auth"));
+const MODULE: &str = "mcp_auth";
 
-fn host(profile: Profile, options: Options) -> Host {
-    let mut host = Host::new(&AUTH, profile, options).expect("it loads");
+fn host(place: Place, options: Options) -> Host {
+    let mut host = place.host(options);
     // APISIX configures at the first request.
     let transcript = host.exchange(0, &Exchange::new(message::legacy("{}")));
-    assert_eq!(transcript.status(), 401, "{profile}: {transcript:?}");
+    assert_eq!(transcript.status(), 401, "{place}: {transcript:?}");
     host
 }
 
@@ -85,27 +83,27 @@ fn asked(transcript: &Transcript) -> usize {
 
 #[test]
 fn the_host_judges_what_it_can_and_the_module_the_rest() {
-    for profile in Profile::ALL {
+    for place in Place::all(MODULE) {
         for algorithm in BY_HOST.into_iter().chain(HERE) {
-            let at_host = profile == Profile::Envoy && BY_HOST.contains(&algorithm);
-            let mut host = host(profile, options(algorithm));
+            let at_host = place.profile == Profile::Envoy && BY_HOST.contains(&algorithm);
+            let mut host = host(place, options(algorithm));
             let good = token(algorithm);
             let transcript = send(&mut host, &good);
             let seen = (transcript.status(), asked(&transcript));
-            assert_eq!(seen, (200, usize::from(at_host)), "{algorithm:?} on {profile}");
+            assert_eq!(seen, (200, usize::from(at_host)), "{algorithm:?} on {place}");
 
             let transcript = send(&mut host, &forged(&good));
             let seen = (transcript.status(), asked(&transcript));
-            assert_eq!(seen, (401, usize::from(at_host)), "{algorithm:?} on {profile}");
+            assert_eq!(seen, (401, usize::from(at_host)), "{algorithm:?} on {place}");
         }
     }
 }
 
 #[test]
 fn a_signature_with_any_byte_changed_fits_nowhere() {
-    for profile in Profile::ALL {
+    for place in Place::all(MODULE) {
         for algorithm in [RS256, ES256, ES384] {
-            let mut host = host(profile, options(algorithm));
+            let mut host = host(place, options(algorithm));
             let good = token(algorithm);
             let (_, signature) = good.rsplit_once('.').expect("three parts");
             // The last letter may carry bits that mean nothing; they are refused as well.
@@ -113,9 +111,9 @@ fn a_signature_with_any_byte_changed_fits_nowhere() {
                 let letter = if signature.as_bytes()[at] == b'A' { "Q" } else { "A" };
                 let changed = [&signature[..at], letter, &signature[at + 1..]].concat();
                 let transcript = send(&mut host, &resigned(&good, &changed));
-                assert_eq!(transcript.status(), 401, "{algorithm:?} on {profile}: letter {at}");
+                assert_eq!(transcript.status(), 401, "{algorithm:?} on {place}: letter {at}");
             }
-            assert_eq!(send(&mut host, &good).status(), 200, "{algorithm:?} on {profile}");
+            assert_eq!(send(&mut host, &good).status(), 200, "{algorithm:?} on {place}");
         }
     }
 }
@@ -123,7 +121,7 @@ fn a_signature_with_any_byte_changed_fits_nowhere() {
 /// What JOSE does not allow is refused before any host sees it, since DER would allow some of it.
 #[test]
 fn what_can_be_no_signature_is_put_to_no_host() {
-    for profile in Profile::ALL {
+    for place in Place::all(MODULE) {
         for (algorithm, length) in [(ES256, 32), (ES384, 48)] {
             let (zero, one) = (vec![0; length], [vec![0; length - 1], vec![1]].concat());
             let order_or_more = vec![0xff; length];
@@ -137,45 +135,47 @@ fn what_can_be_no_signature_is_put_to_no_host() {
                 one.clone(),
                 b"\x30\x06\x02\x01\x01\x02\x01\x01".to_vec(),
             ];
-            let mut host = host(profile, options(algorithm));
+            let mut host = host(place, options(algorithm));
             for signature in signatures {
                 let token = resigned(&token(algorithm), &mcp_rfc_keys::encode(&signature));
                 let transcript = send(&mut host, &token);
                 let seen = (transcript.status(), asked(&transcript));
-                assert_eq!(seen, (401, 0), "{algorithm:?} on {profile}: {signature:?}");
+                assert_eq!(seen, (401, 0), "{algorithm:?} on {place}: {signature:?}");
             }
         }
-        let mut host = host(profile, options(RS256));
+        let mut host = host(place, options(RS256));
         for length in [255, 257] {
             let token = resigned(&token(RS256), &mcp_rfc_keys::encode(&vec![1; length]));
             let transcript = send(&mut host, &token);
-            assert_eq!((transcript.status(), asked(&transcript)), (401, 0), "{profile}: {length}");
+            assert_eq!((transcript.status(), asked(&transcript)), (401, 0), "{place}: {length}");
         }
     }
 }
 
 #[test]
 fn the_log_says_whether_the_host_judges() {
-    for profile in Profile::ALL {
-        let host = host(profile, options(RS256));
+    for place in Place::all(MODULE) {
+        let host = host(place, options(RS256));
         let said = host.log().iter().any(|line| line.text.contains(NOTICE));
-        assert_eq!(said, profile == Profile::Envoy, "{profile}");
+        assert_eq!(said, place.profile == Profile::Envoy, "{place}");
     }
 }
 
 /// Whatever it answers, the module judges by itself.
 #[test]
 fn a_host_that_cannot_judge_is_not_believed() {
-    let answers: [&[u8]; 6] =
-        [b"\x08\x01", b"\x12\x05wrong", b"", b"\x08\x00", b"\x08\x01\x12\x00", b"garbage"];
-    for answer in answers {
-        let mut options = options(ES256);
-        options.foreign_functions.insert(b"verify_signature".to_vec(), answer.to_vec());
-        let mut host = host(Profile::Envoy, options);
-        assert!(!host.log().iter().any(|line| line.text.contains(NOTICE)), "{answer:?}");
-        let good = token(ES256);
-        let transcript = send(&mut host, &good);
-        assert_eq!((transcript.status(), asked(&transcript)), (200, 0), "{answer:?}");
-        assert_eq!(send(&mut host, &forged(&good)).status(), 401, "{answer:?}");
+    for place in Place::of(MODULE, Profile::Envoy) {
+        let answers: [&[u8]; 6] =
+            [b"\x08\x01", b"\x12\x05wrong", b"", b"\x08\x00", b"\x08\x01\x12\x00", b"garbage"];
+        for answer in answers {
+            let mut options = options(ES256);
+            options.foreign_functions.insert(b"verify_signature".to_vec(), answer.to_vec());
+            let mut host = host(place, options);
+            assert!(!host.log().iter().any(|line| line.text.contains(NOTICE)), "{answer:?}");
+            let good = token(ES256);
+            let transcript = send(&mut host, &good);
+            assert_eq!((transcript.status(), asked(&transcript)), (200, 0), "{answer:?}");
+            assert_eq!(send(&mut host, &forged(&good)).status(), 401, "{answer:?}");
+        }
     }
 }

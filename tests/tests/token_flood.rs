@@ -5,14 +5,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use mcp_harness::{Exchange, Host, Options, Outcome, Profile, Transcript};
-use mcp_tests::{message, module, planted};
+use mcp_tests::place::{GATEWAY, Place};
+use mcp_tests::{message, planted};
 
-/// Accepted tokens on Envoy; a fifth of them on APISIX, where the module remembers them just so.
+/// Accepted tokens on Envoy; a fifth of them on APISIX and in the gateway module, where they are remembered
+/// just so.
 const ACCEPTED: usize = 20_000;
 /// Refused tokens for each that is accepted.
 const REFUSED: usize = 5;
 /// Accepted tokens after which nothing may grow any more; the module remembers fewer.
-const WARM_UP: usize = 2_000;
+const WARM_UP: usize = 3_000;
 /// What the module may take, beyond what it takes before the first token, to remember tokens and to
 /// work with: 4 MiB and 1 MiB, in pages of 64 KiB.
 const PAGES: u64 = 80;
@@ -24,18 +26,23 @@ const AUDIENCE: &str = "https://mcp.example.com/mcp";
 
 #[test]
 fn memory_stays_as_it_was_after_warm_up_on_envoy() {
-    flood(Profile::Envoy, ACCEPTED);
+    Place::of("mcp_auth", Profile::Envoy).into_iter().for_each(flood);
 }
 
 #[test]
 fn memory_stays_as_it_was_after_warm_up_on_apisix() {
-    flood(Profile::Apisix, ACCEPTED / 5);
+    Place::of("mcp_auth", Profile::Apisix).into_iter().for_each(flood);
 }
 
-fn flood(profile: Profile, accepted: usize) {
+fn flood(place: Place) {
+    let accepted = match (place.module, place.profile) {
+        (GATEWAY, _) => ACCEPTED / 5,
+        (_, Profile::Envoy) => ACCEPTED,
+        (_, Profile::Apisix) => ACCEPTED / 5,
+    };
     let key = SigningKey::from_bytes(&[7; 32]);
     let options = Options { configuration: configuration(&key).into(), ..Options::default() };
-    let mut host = Host::new(&module::load("mcp_auth"), profile, options).expect("it loads");
+    let mut host = place.host(options);
     let wrong = signature(&key, "another text");
     let before = host.memory_pages(0);
     let mut warm = 0;
@@ -53,8 +60,11 @@ fn flood(profile: Profile, accepted: usize) {
             host.forget_journal();
         }
     }
-    assert_eq!(host.memory_pages(0), warm, "pages of 64 KiB; {before} before the first token");
-    assert!(warm - before <= PAGES, "{warm} pages of 64 KiB, {before} before the first token");
+    assert_eq!(host.memory_pages(0), warm, "{place}: pages of 64 KiB; {before} before the first");
+    assert!(
+        warm - before <= PAGES,
+        "{place}: {warm} pages of 64 KiB, {before} before the first token"
+    );
 }
 
 fn configuration(key: &SigningKey) -> String {

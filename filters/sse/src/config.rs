@@ -7,7 +7,7 @@ use mcp_core::telemetry::Telemetry;
 use serde::Deserialize;
 
 use crate::endpoint::{Endpoint, EndpointConfig};
-use crate::filter::{Settings, SseFilter};
+use crate::filter::SseFilter;
 use crate::rule::{RuleConfig, rules};
 use crate::tally::Tally;
 use crate::trace::TraceContext;
@@ -74,16 +74,15 @@ impl SseConfig {
             );
             self.trace_context = TraceContext::ToHeaders;
         }
-        let settings =
-            self.settings(capabilities, predecessor).map_err(|error| error.within("sse"))?;
-        Ok((SseFilter(Some(settings)), notices))
+        let filter = self.filter(capabilities, predecessor).map_err(|error| error.within("sse"))?;
+        Ok((filter, notices))
     }
 
-    fn settings(
+    fn filter(
         self,
         capabilities: &Capabilities,
         predecessor: Predecessor,
-    ) -> Result<Settings, ConfigError> {
+    ) -> Result<SseFilter, ConfigError> {
         let endpoint = self.endpoint.map(|Section(endpoint)| Endpoint::try_from(endpoint));
         let endpoint = endpoint.transpose()?;
         if endpoint.is_some() && !capabilities.bodies {
@@ -91,7 +90,7 @@ impl SseConfig {
                 "this host cannot change an answer's body; serve the server under its own path";
             return Err(ConfigError::new("endpoint", problem));
         }
-        Ok(Settings {
+        Ok(SseFilter {
             request: rules("request_headers", self.request_headers, predecessor)?,
             response: rules("response_headers", self.response_headers, predecessor)?,
             tally: self.measure.then(Tally::default),

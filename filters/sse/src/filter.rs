@@ -19,12 +19,9 @@ use crate::stream;
 use crate::tally::Tally;
 use crate::trace::{Headers, TraceContext};
 
-/// The configured filter; without a configuration it does nothing.
+/// The configured filter.
 #[derive(Debug)]
-pub struct SseFilter(pub(crate) Option<Settings>);
-
-#[derive(Debug)]
-pub(crate) struct Settings {
+pub struct SseFilter {
     pub(crate) request: Vec<Rule>,
     pub(crate) response: Vec<Rule>,
     /// Where the health of streams is noted, if it is measured.
@@ -89,8 +86,7 @@ impl Filter for SseFilter {
     type Ticket = Infallible;
 
     fn owns(&self, name: &[u8]) -> bool {
-        let rules = self.0.iter().flat_map(|settings| &settings.request);
-        rules.into_iter().any(|rule| rule.vouches_in(name))
+        self.request.iter().any(|rule| rule.vouches_in(name))
     }
 
     fn identify(
@@ -100,9 +96,8 @@ impl Filter for SseFilter {
         _: &mut dyn Environment,
         state: &mut State,
     ) -> Result<Identified<Infallible>, Refusal> {
-        let Some(settings) = &self.0 else { return Ok(Identified::Settled(Vec::new())) };
         let has = |name| head.values(name).next().is_some();
-        state.trace = match settings.trace_context {
+        state.trace = match self.trace_context {
             TraceContext::Off => None,
             direction => Some(Headers::of(head, direction)),
         };
@@ -120,7 +115,7 @@ impl Filter for SseFilter {
     }
 
     fn tick(&self, environment: &mut dyn Environment) -> Vec<Fetch<Infallible>> {
-        if let Some(tally) = self.tally() {
+        if let Some(tally) = &self.tally {
             tally.flush(environment);
         }
         Vec::new()
@@ -133,14 +128,13 @@ impl Filter for SseFilter {
         environment: &mut dyn Environment,
         state: &mut State,
     ) -> Result<Vec<Edit>, Refusal> {
-        let Some(settings) = &self.0 else { return Ok(Vec::new()) };
         let meta = call.message.and_then(|message| message.params.meta.as_ref());
         let trace = state.trace.as_ref().zip(meta);
         let mut edits = trace.map(|(trace, meta)| trace.edits(meta)).unwrap_or_default();
-        edits.extend(settings.request.iter().filter_map(|rule| rule.edit(call, caller)));
-        state.edits = settings.response.iter().filter_map(|rule| rule.edit(call, caller)).collect();
-        state.asked = settings.tally.as_ref().and_then(|_| environment.milliseconds());
-        if settings.tally.is_some() && call.traffic == Traffic::Llm {
+        edits.extend(self.request.iter().filter_map(|rule| rule.edit(call, caller)));
+        state.edits = self.response.iter().filter_map(|rule| rule.edit(call, caller)).collect();
+        state.asked = self.tally.as_ref().and_then(|_| environment.milliseconds());
+        if self.tally.is_some() && call.traffic == Traffic::Llm {
             state.model = Some(call.name.unwrap_or("none").to_owned());
         }
         Ok(edits)
@@ -158,9 +152,6 @@ impl Filter for SseFilter {
         _: &mut dyn Environment,
         state: &mut State,
     ) -> Vec<Edit> {
-        if self.0.is_none() {
-            return Vec::new();
-        }
         let media_type = response.header("content-type").unwrap_or_default();
         let is = |other: &[u8]| essence(&media_type).eq_ignore_ascii_case(other);
         let mut edits = core::mem::take(&mut state.edits);
@@ -175,9 +166,8 @@ impl Filter for SseFilter {
     }
 
     fn interest(&self, response: &dyn Response, _: &Caller, state: &mut State) -> Interest {
-        let Some(settings) = &self.0 else { return Interest::default() };
-        let measured = settings.tally.is_some();
-        let named = settings.endpoint.is_some()
+        let measured = self.tally.is_some();
+        let named = self.endpoint.is_some()
             && (state.opening, state.answer) == (Opening::Endpoint, Media::Events);
         let claim = match state.answer {
             _ if !measured && !named => return Interest::default(),
@@ -206,16 +196,16 @@ impl Filter for SseFilter {
         environment: &mut dyn Environment,
         state: &mut State,
     ) -> Observation {
-        if let Some((health, tally)) = state.health.as_mut().zip(self.tally()) {
+        if let Some((health, tally)) = state.health.as_mut().zip(self.tally.as_ref()) {
             match message {
                 Piece::Unreadable => health.too_long(tally, environment),
                 Piece::Message(_) | Piece::Other { .. } => health.event(tally, environment),
             }
         }
-        let endpoint = self.0.as_ref().and_then(|settings| settings.endpoint.as_ref());
         match (core::mem::take(&mut state.naming), message) {
             (Naming::Awaited, Piece::Other { kind: endpoint::EVENT, data }) => {
-                let rewritten = endpoint.and_then(|endpoint| endpoint.rewritten(data));
+                let rewritten =
+                    self.endpoint.as_ref().and_then(|endpoint| endpoint.rewritten(data));
                 rewritten.map_or(Observation::Pass, Observation::Replace)
             }
             // Held to be judged, it would not go on.
@@ -226,7 +216,7 @@ impl Filter for SseFilter {
     }
 
     fn passed(&self, chunk: &[u8], environment: &mut dyn Environment, state: &mut State) {
-        if let Some((health, tally)) = state.health.as_mut().zip(self.tally()) {
+        if let Some((health, tally)) = state.health.as_mut().zip(self.tally.as_ref()) {
             health.passed(chunk, tally, environment);
         }
     }
@@ -238,21 +228,9 @@ impl Filter for SseFilter {
         environment: &mut dyn Environment,
         state: &mut State,
     ) {
-        if let Some((health, tally)) = state.health.take().zip(self.tally()) {
+        if let Some((health, tally)) = state.health.take().zip(self.tally.as_ref()) {
             health.finish(ending, tally, environment);
         }
-    }
-}
-
-impl SseFilter {
-    /// One that does nothing.
-    #[must_use]
-    pub const fn off() -> Self {
-        Self(None)
-    }
-
-    fn tally(&self) -> Option<&Tally> {
-        self.0.as_ref().and_then(|settings| settings.tally.as_ref())
     }
 }
 

@@ -118,9 +118,7 @@ fn template(text: &str, predecessor: Predecessor) -> Result<Template, String> {
     let untold = template.placeholders().find(|known| known.is_told() && !is_told);
     if let Some(placeholder) = untold {
         let name = placeholder.name();
-        return Err(format!(
-            "{{{name}}} is known in mcp_gateway.wasm alone, by the filters before"
-        ));
+        return Err(format!("{{{name}}} is known where auth is configured, in mcp_gateway.wasm"));
     }
     Ok(template)
 }

@@ -1,1 +1,1 @@
-"""The suite's `auth/*` client scenarios, direct and through Envoy with `mcp_auth.wasm`."""
+"""The suite's `auth/*` client scenarios, direct and through Envoy with `mcp_gateway.wasm`."""

@@ -1,4 +1,4 @@
-"""Envoy with `mcp_auth.wasm` in front of an MCP server that protects itself.
+"""Envoy with `mcp_gateway.wasm` in front of an MCP server that protects itself.
 
 As an operator would, it learns from the server which authorization server to name. Tokens are the
 server's business (`shadow`, `upstream_credentials: keep`); challenges and metadata are the gateway's.
@@ -28,7 +28,7 @@ from e2e.envoy_config import REPOSITORY, Endpoint, EnvoyConfig
 from e2e.process import POLL_SECONDS, StartError, accepts, free_port
 
 CONFIGURATION = REPOSITORY / "envoy/session.yaml"
-MODULE = REPOSITORY / "dist/mcp_auth.wasm"
+MODULE = REPOSITORY / "dist/mcp_gateway.wasm"
 PLUGIN = "mcp_session"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 METADATA_PARAMETER = re.compile(r'resource_metadata="([^"]*)"')

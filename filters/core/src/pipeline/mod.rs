@@ -19,6 +19,7 @@ mod identify;
 mod line;
 mod llm;
 mod observe;
+mod optional;
 mod report;
 mod servers;
 #[cfg(test)]

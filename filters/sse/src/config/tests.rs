@@ -95,7 +95,7 @@ fn what_the_filters_before_tell_nobody_tells_without_them() {
         let error = problem(&text, &ALL, Predecessor::None);
         assert_eq!(error.path, "sse.response_headers[0].value");
         assert!(
-            error.problem.starts_with(&format!("{{{name}}} is known in mcp_gateway")),
+            error.problem.starts_with(&format!("{{{name}}} is known where auth is")),
             "{error}"
         );
     }

@@ -151,10 +151,6 @@ impl Gateway {
     fn of(sse: &str, caller: Caller) -> Self {
         let config: SseConfig = config::parse(sse.as_bytes()).expect(sse);
         let (filter, _) = config.build(&Capabilities::ALL, Predecessor::Auth).expect(sse);
-        Self::with(filter, caller)
-    }
-
-    fn with(filter: SseFilter, caller: Caller) -> Self {
         let admission = Admission::try_from(AdmissionConfig::default()).expect("valid");
         let chain = mcp_core::pipeline::Chain(Told(caller), filter);
         let world = World { milliseconds: 1_800_000_000_000, ..World::default() };

@@ -206,6 +206,37 @@ fn each_stage_runs_over_both_before_the_next_and_the_second_knows_the_caller() {
     assert_eq!(*log.borrow(), expected);
 }
 
+/// What a filter is asked in one exchange, and what comes of it.
+fn whole<F: Filter>(filter: F, log: &Log) -> (Vec<Edit>, Vec<String>) {
+    let admission = Admission::try_from(AdmissionConfig::default()).expect("the default is valid");
+    let pipeline = Pipeline::new(admission, filter);
+    let head = Head::new(POST.to_vec());
+    let (mut exchange, step) = pipeline.request_head(&head, true, &mut World);
+    let mut edits = step.edits;
+    edits.extend(pipeline.request_body(&mut exchange, PING, &mut World).edits);
+    edits.extend(pipeline.response_head(&mut exchange, &JsonAnswer, &mut World));
+    pipeline.response_body(&mut exchange, br#"{"id":1}"#, true, &mut World);
+    (edits, log.take())
+}
+
+#[test]
+fn an_absent_filter_leaves_the_other_as_if_it_were_alone() {
+    let part = || {
+        let (first, _, log) = parts();
+        let interest = Interest { messages: Attention::Judge, until: None };
+        (Part { interest, ..first }, log)
+    };
+    let (alone, log) = part();
+    let expected = whole(alone, &log);
+    assert_eq!(expected.1, ["first identify", "first authorize first", "first observe"]);
+    let (first, log) = part();
+    assert_eq!(whole(Chain(Some(first), None::<Part>), &log), expected);
+    let (second, log) = part();
+    assert_eq!(whole(Chain(None::<Part>, Some(second)), &log), expected);
+    let nobody = whole(Chain(None::<Part>, None::<Part>), &log);
+    assert_eq!(nobody, (vec![], vec![]));
+}
+
 #[test]
 fn what_either_adds_to_a_message_goes_upstream() {
     for annotates in [(true, true), (true, false), (false, true)] {

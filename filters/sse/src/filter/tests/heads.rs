@@ -273,16 +273,6 @@ fn the_heads_trace_context_stands_in_the_message_if_that_is_asked_for() {
 }
 
 #[test]
-fn without_a_section_nothing_is_asked_and_nothing_changes() {
-    let mut gateway = Gateway::with(SseFilter::off(), ana());
-    let fields = [("accept", "text/event-stream"), ("accept-encoding", "gzip")];
-    let (mut exchange, head) = gateway.send("POST", &fields, CALL);
-    assert_eq!(values(&head, "accept-encoding"), ["gzip"]);
-    assert_eq!(gateway.head(&mut exchange, &Unasked), []);
-    assert!(!exchange.is_observed());
-}
-
-#[test]
 fn no_body_is_observed_unless_it_is_measured_or_changed() {
     for (sse, observed) in [
         ("{}", false),
