@@ -5,6 +5,8 @@
 //! `tests/endurance.rs` and `tests/contract.rs` (what a text cannot tell), and in Python `e2e`
 //! (real Envoy).
 
+pub mod costs;
 pub mod message;
 pub mod module;
 pub mod planted;
+pub mod warm;

@@ -1,0 +1,83 @@
+//! Prints, as JSON, what a warm exchange costs in instructions, host calls and copied bytes, by callback;
+//! the same bytes on every run.
+
+use std::time::Duration;
+
+use mcp_harness::Profile;
+use mcp_tests::costs::{self, Costs};
+use mcp_tests::module;
+use mcp_tests::warm::{self, Answer};
+use serde_json::{Value, json};
+
+/// A module, with a configuration.
+struct Row {
+    name: &'static str,
+    module: &'static str,
+    configuration: Value,
+}
+
+fn main() {
+    let rows = rows();
+    let profile: Vec<Value> = rows.iter().flat_map(measure).collect();
+    println!("{}", json!({"format": 1, "profile": profile}));
+}
+
+fn rows() -> Vec<Row> {
+    let gateway = |name, sections: &[&str]| Row {
+        name,
+        module: "mcp_gateway",
+        configuration: warm::only(sections),
+    };
+    let alone = |section: &'static str, module| {
+        let mut configuration = warm::only(&[section]);
+        if section == "session" {
+            configuration[section]["principal_header"] = json!("x-user");
+            configuration[section]["principal_header_trusted"] = json!(true);
+        }
+        if section == "quota" {
+            configuration[section]["principal_header"] = json!("x-user");
+            configuration[section]["identity_headers_trusted"] = json!(true);
+        }
+        Row { name: module, module, configuration }
+    };
+    vec![
+        gateway("everything", &["auth", "session", "quota", "sse"]),
+        Row { name: "as shipped", module: "mcp_gateway", configuration: warm::as_shipped() },
+        gateway("auth", &["auth"]),
+        gateway("auth, session", &["auth", "session"]),
+        gateway("auth, quota", &["auth", "quota"]),
+        gateway("auth, sse", &["auth", "sse"]),
+        alone("auth", "mcp_auth"),
+        alone("session", "mcp_session"),
+        alone("quota", "mcp_quota"),
+        alone("sse", "mcp_sse"),
+    ]
+}
+
+/// A row under both hosts, with either answer.
+fn measure(row: &Row) -> Vec<Value> {
+    let module = module::load(row.module);
+    let mut measured = Vec::new();
+    for profile in Profile::ALL {
+        for (answer, title) in [(Answer::Json, "json"), (Answer::Events(1_000), "1000 events")] {
+            let mut exchange = warm::exchange(answer);
+            exchange.request = exchange.request.header("x-user", "ann");
+            let mut host = warm::host(&module, profile, &row.configuration, &exchange);
+            let transcript = host.exchange(0, &exchange);
+            let costs = Costs::of(&transcript.crossings, &transcript.calls);
+            host.forget_journal();
+            host.advance(Duration::from_secs(1));
+            let tick = Costs::of(&host.crossings(), &host.calls());
+            measured.push(json!({
+                "row": row.name,
+                "module": row.module,
+                "host": profile.to_string(),
+                "answer": title,
+                "total": costs::total(&costs),
+                "callbacks": costs.iter().map(Costs::to_json).collect::<Vec<_>>(),
+                "tick_after": tick.iter().map(Costs::to_json).collect::<Vec<_>>(),
+            }));
+        }
+    }
+    measured
+}
