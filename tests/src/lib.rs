@@ -6,6 +6,7 @@
 //! (real Envoy).
 
 pub mod costs;
+pub mod growth;
 pub mod message;
 pub mod module;
 pub mod planted;

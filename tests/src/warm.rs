@@ -153,6 +153,14 @@ pub fn response(answer: Answer) -> Response {
     }
 }
 
+/// A tool's result of so many bytes of text, as JSON.
+pub fn response_of(size: usize) -> Response {
+    let text: String = "the quick brown fox ".chars().cycle().take(size).collect();
+    let result = json!({"jsonrpc": "2.0", "id": 1, "result":
+        {"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": false}});
+    Response::new(200).header("content-type", "application/json").body(result.to_string())
+}
+
 /// The exchange that is measured.
 pub fn exchange(answer: Answer) -> Exchange {
     Exchange::with(request(BODY), response(answer))

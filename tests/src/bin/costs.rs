@@ -1,10 +1,13 @@
-//! Prints, as JSON, what a warm exchange costs in instructions, host calls and copied bytes, by callback;
-//! the same bytes on every run.
+//! Prints, as JSON, what a warm exchange costs in instructions, host calls and copied bytes; nothing is
+//! timed, so every run with the same modules prints the same.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mcp_harness::Profile;
+use clap::Parser;
+use mcp_harness::{Module, Profile};
 use mcp_tests::costs::{self, Costs};
+use mcp_tests::growth::{self, Series};
 use mcp_tests::module;
 use mcp_tests::warm::{self, Answer};
 use serde_json::{Value, json};
@@ -16,10 +19,29 @@ struct Row {
     configuration: Value,
 }
 
+/// Prints what a warm exchange costs, as JSON.
+#[derive(Parser)]
+enum Command {
+    /// By module, configuration, host and callback.
+    Profile,
+    /// As limits, rules, callers, bytes and so on become more.
+    Growth,
+}
+
 fn main() {
-    let rows = rows();
-    let profile: Vec<Value> = rows.iter().flat_map(measure).collect();
-    println!("{}", json!({"format": 1, "profile": profile}));
+    let told = match Command::parse() {
+        Command::Profile => {
+            let mut modules = BTreeMap::new();
+            let measured: Vec<Value> =
+                rows().iter().flat_map(|row| measure(row, &mut modules)).collect();
+            json!({"format": 1, "profile": measured})
+        }
+        Command::Growth => {
+            let series = growth::all(&module::load("mcp_gateway"));
+            json!({"format": 1, "growth": series.iter().map(Series::to_json).collect::<Vec<_>>()})
+        }
+    };
+    println!("{told}");
 }
 
 fn rows() -> Vec<Row> {
@@ -55,14 +77,14 @@ fn rows() -> Vec<Row> {
 }
 
 /// A row under both hosts, with either answer.
-fn measure(row: &Row) -> Vec<Value> {
-    let module = module::load(row.module);
+fn measure(row: &Row, modules: &mut BTreeMap<&'static str, Module>) -> Vec<Value> {
+    let module = modules.entry(row.module).or_insert_with(|| module::load(row.module));
     let mut measured = Vec::new();
     for profile in Profile::ALL {
         for (answer, title) in [(Answer::Json, "json"), (Answer::Events(1_000), "1000 events")] {
             let mut exchange = warm::exchange(answer);
             exchange.request = exchange.request.header("x-user", "ann");
-            let mut host = warm::host(&module, profile, &row.configuration, &exchange);
+            let mut host = warm::host(module, profile, &row.configuration, &exchange);
             let transcript = host.exchange(0, &exchange);
             let costs = Costs::of(&transcript.crossings, &transcript.calls);
             host.forget_journal();
