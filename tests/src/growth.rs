@@ -53,18 +53,20 @@ pub struct Point {
 struct Setting {
     configuration: Value,
     exchange: Exchange,
-    /// Exchanges before it, each made once: others that the gateway remembers.
-    others: Vec<Exchange>,
+    /// How many others, whom the gateway remembers, make the exchange before.
+    others: usize,
 }
 
-/// Every series, on Envoy.
-pub fn all(gateway: &Module) -> Vec<Series> {
+/// Every series, on Envoy; with so many callers at most.
+pub fn all(gateway: &Module, most_callers: usize) -> Vec<Series> {
     use Growth::{Linear, Logarithmic};
     let series = |name, x, expected, sizes: &[usize], setting: fn(usize) -> Setting| {
         let points =
             sizes.iter().map(|size| point(gateway, Profile::Envoy, *size, &setting(*size)));
         Series { name, x, host: Profile::Envoy, expected, points: points.collect() }
     };
+    let tens = core::iter::successors(Some(100), |count| Some(count * 10));
+    let numbers: Vec<usize> = tens.take_while(|count| *count <= most_callers).collect();
     vec![
         series("limits", "limits that match", Linear, &[1, 2, 5, 10, 20], limits),
         series("rules", "rules before the one that matches", Linear, &[1, 10, 100, 500], rules),
@@ -75,10 +77,16 @@ pub fn all(gateway: &Module) -> Vec<Series> {
             &[1, 10, 100, 250],
             weights,
         ),
-        series("servers", "servers before the one that is called", Linear, &[1, 10, 100], servers),
+        series("servers", "servers before the one that is called", Linear, &[1, 10, 60], servers),
         series("api_keys", "API keys", Linear, &[10, 100, 1_000, 4_000], api_keys),
         series("tokens", "tokens that are remembered", Logarithmic, &[1, 10, 100, 450], tokens),
-        series("callers", "callers that are counted", Logarithmic, &[100, 1_000, 10_000], callers),
+        series(
+            "callers",
+            "callers that are counted",
+            Logarithmic,
+            &[100, 1_000, 10_000, 100_000],
+            callers,
+        ),
         series("headers", "header fields", Linear, &[5, 10, 20, 50, 90], headers),
         series("request_body", "bytes of the request", Linear, &BYTES, request_body),
         series("answer_body", "bytes of the JSON answer", Linear, &BYTES, answer_body),
@@ -94,9 +102,9 @@ fn point(module: &Module, profile: Profile, x: usize, setting: &Setting) -> Poin
     let configuration = setting.configuration.to_string().into();
     let options = Options { configuration, ..Options::default() };
     let mut host = Host::new(module, profile, options).expect("it loads");
-    for (number, other) in setting.others.iter().enumerate() {
-        pass(&mut host, other);
-        if number % 1_000 == 999 {
+    for number in 1..=setting.others {
+        pass(&mut host, &by(&setting.exchange, number));
+        if number.is_multiple_of(1_000) {
             host.forget_journal();
         }
     }
@@ -122,11 +130,7 @@ fn pass(host: &mut Host, exchange: &Exchange) -> Vec<Costs> {
 
 /// Everything as it is in the profile.
 fn usual() -> Setting {
-    Setting {
-        configuration: warm::everything(),
-        exchange: warm::exchange(Answer::Json),
-        others: Vec::new(),
-    }
+    Setting { configuration: warm::everything(), exchange: warm::exchange(Answer::Json), others: 0 }
 }
 
 fn limits(count: usize) -> Setting {
@@ -187,14 +191,16 @@ fn tokens(count: usize) -> Setting {
         RfcKey::hmac().jwk_with(r#""kid":"k""#)
     ))
     .expect("a key is JSON");
-    let with_token = |number: usize| {
-        let mut exchange = warm::exchange(Answer::Json);
-        exchange.request.headers.set(b"authorization", token(number).as_bytes());
-        exchange
-    };
-    setting.others = (1..count).map(with_token).collect();
-    setting.exchange = with_token(0);
+    setting.exchange = by(&setting.exchange, 0);
+    setting.others = count - 1;
     setting
+}
+
+/// The exchange, by the caller of this number.
+fn by(exchange: &Exchange, number: usize) -> Exchange {
+    let mut exchange = exchange.clone();
+    exchange.request.headers.set(b"authorization", token(number).as_bytes());
+    exchange
 }
 
 /// A token of a caller of this number, signed with a shared key.

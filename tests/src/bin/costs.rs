@@ -25,7 +25,12 @@ enum Command {
     /// By module, configuration, host and callback.
     Profile,
     /// As limits, rules, callers, bytes and so on become more.
-    Growth,
+    Growth {
+        /// So many callers at most, of 100, 1,000 and so on; each makes an exchange, so a million
+        /// take a quarter of an hour.
+        #[arg(long, default_value_t = 100_000)]
+        callers: usize,
+    },
 }
 
 fn main() {
@@ -36,8 +41,8 @@ fn main() {
                 rows().iter().flat_map(|row| measure(row, &mut modules)).collect();
             json!({"format": 1, "profile": measured})
         }
-        Command::Growth => {
-            let series = growth::all(&module::load("mcp_gateway"));
+        Command::Growth { callers } => {
+            let series = growth::all(&module::load("mcp_gateway"), callers);
             json!({"format": 1, "growth": series.iter().map(Series::to_json).collect::<Vec<_>>()})
         }
     };
