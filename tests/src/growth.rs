@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
 use mcp_harness::{Exchange, Host, Module, Options, Outcome, Profile};
-use mcp_rfc_keys::RfcKey;
 use serde_json::{Value, json};
 
+use crate::callers::{self, bearer};
 use crate::costs::{self, Costs};
 use crate::warm::{self, Answer};
 
@@ -80,7 +79,7 @@ pub fn all(gateway: &Module, most_callers: usize) -> Vec<Series> {
         series("servers", "servers before the one that is called", Linear, &[1, 10, 60], servers),
         series("api_keys", "API keys", Linear, &[10, 100, 1_000, 4_000], api_keys),
         series("tokens", "tokens that are remembered", Logarithmic, &[1, 10, 100, 450], tokens),
-        series("callers", "callers that are counted", Logarithmic, &numbers, callers),
+        series("callers", "callers that are counted", Logarithmic, &numbers, many_callers),
         series("headers", "header fields", Linear, &[5, 10, 20, 50, 90], headers),
         series("request_body", "bytes of the request", Linear, &BYTES, request_body),
         series("answer_body", "bytes of the JSON answer", Linear, &BYTES, answer_body),
@@ -177,38 +176,19 @@ fn api_keys(count: usize) -> Setting {
 const HASH: &str = "sha256:2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
 
 fn tokens(count: usize) -> Setting {
-    let mut setting = usual();
-    let issuer = &mut setting.configuration["auth"]["issuers"][0];
-    issuer["algorithms"] = json!(["HS256"]);
-    issuer["jwks"] = serde_json::from_str(&format!(
-        r#"{{"keys":[{}]}}"#,
-        RfcKey::hmac().jwk_with(r#""kid":"k""#)
-    ))
-    .expect("a key is JSON");
-    setting.exchange = by(&setting.exchange, 0);
-    setting.others = count - 1;
-    setting
+    let exchange = by(&warm::exchange(Answer::Json), 0);
+    Setting { configuration: callers::everything(), exchange, others: count - 1 }
 }
 
 /// The exchange, by the caller of this number.
 fn by(exchange: &Exchange, number: usize) -> Exchange {
     let mut exchange = exchange.clone();
-    exchange.request.headers.set(b"authorization", token(number).as_bytes());
+    exchange.request.headers.set(b"authorization", bearer(number).as_bytes());
     exchange
 }
 
-/// A token of a caller of this number, signed with a shared key.
-fn token(number: usize) -> String {
-    let claims = json!({"iss": "https://issuer.example", "aud": "https://mcp.example/mcp",
-        "sub": format!("caller-{number}"), "client_id": "agent", "org": {"id": "acme"}, "scope": "mcp:read",
-        "iat": 1_767_225_600, "exp": 1_767_261_600});
-    let header = br#"{"alg":"HS256","kid":"k","typ":"at+jwt"}"#;
-    let token = RfcKey::hmac().sign(Algorithm::HS256, header, claims.to_string().as_bytes());
-    format!("Bearer {token}")
-}
-
 /// More of them than tokens are remembered.
-fn callers(count: usize) -> Setting {
+fn many_callers(count: usize) -> Setting {
     let mut setting = tokens(count);
     setting.configuration["quota"]["max_subjects"] = json!(1 << 20);
     setting
