@@ -77,7 +77,7 @@ pub fn all(gateway: &Module, most_callers: usize) -> Vec<Series> {
             weights,
         ),
         series("servers", "servers before the one that is called", Linear, &[1, 10, 60], servers),
-        series("api_keys", "API keys", Linear, &[10, 100, 1_000, 4_000], api_keys),
+        series("api_keys", "API keys", Logarithmic, &[10, 100, 1_000, 4_000], api_keys),
         series("tokens", "tokens that are remembered", Logarithmic, &[1, 10, 100, 450], tokens),
         series("callers", "callers that are counted", Logarithmic, &numbers, many_callers),
         series("headers", "header fields", Linear, &[5, 10, 20, 50, 90], headers),
