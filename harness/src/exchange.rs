@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::headers::Headers;
 use crate::services::ServiceCall;
-use crate::world::{HostCall, LogLine};
+use crate::world::{Crossing, HostCall, LogLine};
 
 /// The HTTP version a client speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -259,6 +259,8 @@ pub struct Transcript {
     pub log: Vec<LogLine>,
     /// The host calls made.
     pub calls: Vec<HostCall>,
+    /// The callbacks made, in order, and what each took; the first made the first of `calls`.
+    pub crossings: Vec<Crossing>,
     /// The calls to HTTP services made.
     pub service_calls: Vec<ServiceCall>,
     /// All metrics afterwards.

@@ -44,4 +44,4 @@ pub use options::{EnvoyOptions, FailurePolicy, Options};
 pub use profile::Profile;
 pub use script::{ExchangeReport, Failure, Report, SyntaxError, Unmet, run_file, run_text};
 pub use services::{ServiceAnswer, ServiceCall};
-pub use world::{HostCall, LogLine};
+pub use world::{Copied, Crossing, HostCall, LogLine};

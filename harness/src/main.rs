@@ -32,7 +32,7 @@ enum Command {
         /// The host to imitate, envoy or apisix; both unless given.
         #[arg(long)]
         host: Option<Profile>,
-        /// Also prints every host call.
+        /// Also prints every callback, with the instructions it took, and every host call.
         #[arg(long)]
         calls: bool,
         /// Prints only what fails.

@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) callback: &'static str,
     pub(crate) context: u32,
     pub(crate) effective_context: Option<u32>,
+    /// How often the host asked for the guest's memory in this callback.
+    pub(crate) host_allocations: usize,
     /// The exchange whose request is being served, where a host has such a notion.
     pub(crate) request: Option<u32>,
     pub(crate) contexts: BTreeSet<u32>,

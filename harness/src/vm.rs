@@ -7,6 +7,7 @@ use wasmtime::{Instance, Linker, Store, Trap, Val};
 use crate::calls;
 use crate::module::{LoadError, Module};
 use crate::state::State;
+use crate::world::Crossing;
 
 /// What a callback may use: about as many WebAssembly instructions, a second of work. The
 /// real hosts set no limit; there a loop without end blocks the worker for good.
@@ -94,7 +95,9 @@ impl Vm {
         state.callback = callback;
         state.context = context;
         state.effective_context = None;
+        state.host_allocations = 0;
         state.request = request;
+        let calls_before = state.world().journal.calls.len();
         // The engine meters fuel, so setting it cannot fail.
         let _ = self.store.set_fuel(FUEL);
         let kind = function.ty(&self.store);
@@ -104,7 +107,9 @@ impl Vm {
             .map(|value| Val::I32(*value as i32))
             .collect();
         let mut results = vec![Val::I32(0); kind.results().len()];
-        match function.call(&mut self.store, &arguments, &mut results) {
+        let returned = function.call(&mut self.store, &arguments, &mut results);
+        self.note_crossing(callback, calls_before);
+        match returned {
             Ok(()) => Ok(Some(results.first().and_then(Val::i32).unwrap_or(0) as u32)),
             Err(error) => {
                 self.trapped = true;
@@ -117,6 +122,21 @@ impl Vm {
                 })
             }
         }
+    }
+
+    /// Writes into the journal what the callback that just ran took.
+    fn note_crossing(&self, callback: &'static str, calls_before: usize) {
+        let left = self.store.get_fuel().unwrap_or_default();
+        let state = self.store.data();
+        let mut world = state.world();
+        let crossing = Crossing {
+            worker: state.worker,
+            callback,
+            instructions: FUEL - left,
+            calls: world.journal.calls.len() - calls_before,
+            host_allocations: state.host_allocations,
+        };
+        world.journal.crossings.push(crossing);
     }
 
     /// Whether callbacks are still made: Envoy makes none after a trap.

@@ -57,6 +57,7 @@ impl Worker {
             callback: "start",
             context: 0,
             effective_context: None,
+            host_allocations: 0,
             request: None,
             contexts: BTreeSet::new(),
             streams: BTreeMap::new(),

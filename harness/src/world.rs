@@ -35,12 +35,55 @@ pub struct HostCall {
     pub detail: String,
     /// What the host answered; `None` when it never returned.
     pub status: Option<Status>,
+    /// What was copied for it.
+    pub copied: Copied,
+}
+
+/// Bytes that a host call copied between guest and host: names, values and bodies. Numbers and
+/// addresses are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Out of the guest's memory.
+    pub from_guest: usize,
+    /// Into the guest's memory.
+    pub to_guest: usize,
+}
+
+/// One entry of a host into a virtual machine: a callback, and what it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crossing {
+    /// Which worker's virtual machine was entered.
+    pub worker: usize,
+    /// The callback.
+    pub callback: &'static str,
+    /// WebAssembly instructions carried out, as wasmtime's fuel counts them: a bulk copy or fill
+    /// counts one for each byte, control flow nothing. The same on every run.
+    pub instructions: u64,
+    /// How many host calls it made.
+    pub calls: usize,
+    /// How often the host asked the guest's allocator for memory to hand something over in.
+    pub host_allocations: usize,
+}
+
+impl Crossing {
+    /// Each of these callbacks with the host calls made from it, which are all those of `calls`.
+    pub fn with_calls<'a>(
+        crossings: &'a [Self],
+        mut calls: &'a [HostCall],
+    ) -> impl Iterator<Item = (&'a Self, &'a [HostCall])> {
+        crossings.iter().map(move |crossing| {
+            let (its, rest) = calls.split_at(crossing.calls);
+            calls = rest;
+            (crossing, its)
+        })
+    }
 }
 
 #[derive(Default)]
 pub(crate) struct Journal {
     pub(crate) log: Vec<LogLine>,
     pub(crate) calls: Vec<HostCall>,
+    pub(crate) crossings: Vec<Crossing>,
     pub(crate) service_calls: Vec<ServiceCall>,
 }
 

@@ -1,41 +1,89 @@
 //! A module runs for weeks in one virtual machine whose memory never shrinks: 100,000 requests of
-//! every kind leave it the size it had after the first few thousand.
+//! every kind leave it the size it had after the first few thousand. So do 30,000 the gateway, whose
+//! callers come with tokens, many of them, and get results and streams that are counted.
 
 use std::time::Duration;
 
-use mcp_harness::{Exchange, Host, Options, Outcome, Profile, Request, Response};
-use mcp_tests::place::{GATEWAY, Place};
-use mcp_tests::{message, planted};
+use mcp_harness::{Exchange, Host, Module, Options, Outcome, Profile, Request, Response};
+use mcp_tests::callers::{self, bearer};
+use mcp_tests::warm::{self, Answer};
+use mcp_tests::{message, module, planted};
+use serde_json::json;
 
-/// In the gateway module it is a quarter of them.
-const REQUESTS: usize = 100_000;
 /// Requests after which nothing may grow any more.
 const WARM_UP: usize = 3_000;
 
+/// Callers of the gateway; it remembers the tokens of fewer.
+const CALLERS: usize = 1_000;
+
 #[test]
 fn memory_stays_as_it_was_after_warm_up_on_envoy() {
-    Place::of("mcp_session", Profile::Envoy).into_iter().for_each(endure);
+    session(Profile::Envoy);
 }
 
 #[test]
 fn memory_stays_as_it_was_after_warm_up_on_apisix() {
-    Place::of("mcp_session", Profile::Apisix).into_iter().for_each(endure);
+    session(Profile::Apisix);
 }
 
-fn endure(place: Place) {
-    let requests = if place.module == GATEWAY { REQUESTS / 4 } else { REQUESTS };
+#[test]
+fn memory_of_the_gateway_stays_as_it_was_on_envoy() {
+    gateway(Profile::Envoy);
+}
+
+#[test]
+fn memory_of_the_gateway_stays_as_it_was_on_apisix() {
+    gateway(Profile::Apisix);
+}
+
+fn session(profile: Profile) {
     let configuration = format!(
         r#"{{"session":{{"secrets":["{}"],"export_key":"{}"}},
             "admission":{{"body_timeout":"2s","max_body":"256KiB"}}}}"#,
         planted::RING,
         planted::EXPORT
     );
+    endure(&module::session(), profile, configuration, 100_000, |_, exchange| exchange);
+}
+
+fn gateway(profile: Profile) {
+    let mut configuration = callers::everything();
+    configuration["admission"] = json!({"body_timeout": "2s", "max_body": "256KiB"});
+    let tokens: Vec<String> = (0..CALLERS).map(bearer).collect();
+    let answers = [warm::response(Answer::Json), warm::response(Answer::Events(5))];
+    endure(
+        &module::load("mcp_gateway"),
+        profile,
+        configuration.to_string(),
+        30_000,
+        |number, mut exchange| {
+            // A session is its first caller's.
+            let is_bound = exchange.request.headers.get("mcp-session-id").is_some();
+            let caller = if is_bound { 0 } else { number % CALLERS };
+            exchange.request.headers.add("authorization", &tokens[caller]);
+            if exchange.response == Response::new(200) {
+                exchange.response = answers[number / 10 % 2].clone();
+            }
+            exchange
+        },
+    );
+}
+
+/// Sends so many requests, as `sent` makes them of those of the mix.
+fn endure(
+    module: &Module,
+    profile: Profile,
+    configuration: String,
+    requests: usize,
+    sent: impl Fn(usize, Exchange) -> Exchange,
+) {
     let options = Options { configuration: configuration.into(), ..Options::default() };
-    let mut host = place.host(options);
-    let session = open_session(&mut host);
+    let mut host = Host::new(module, profile, options).expect("it loads");
+    let transcript = host.exchange(0, &sent(0, initialize(0)));
+    let session = transcript.client_header("mcp-session-id").expect("a sealed id").to_vec();
     let mut pages = 0;
     for number in 0..requests {
-        one(&mut host, number, &session);
+        one(&mut host, number, &session, &sent);
         if number == WARM_UP {
             pages = host.memory_pages(0);
         }
@@ -44,12 +92,7 @@ fn endure(place: Place) {
             host.forget_journal();
         }
     }
-    assert_eq!(host.memory_pages(0), pages, "{place}: pages of 64 KiB after {requests} requests");
-}
-
-fn open_session(host: &mut Host) -> Vec<u8> {
-    let transcript = host.exchange(0, &initialize(0));
-    transcript.client_header("mcp-session-id").expect("a sealed id").to_vec()
+    assert_eq!(host.memory_pages(0), pages, "{profile}: pages of 64 KiB after {requests} requests");
 }
 
 fn initialize(number: usize) -> Exchange {
@@ -61,13 +104,19 @@ fn initialize(number: usize) -> Exchange {
 }
 
 /// One request of the mix, of which no two are quite alike.
-fn one(host: &mut Host, number: usize, session: &[u8]) {
-    let outcome = match number % 10 {
-        0 => host.exchange(0, &initialize(number)).outcome,
-        1 => return abandoned(host, number),
-        2 if number % 100 == 2 => large(host, number),
-        kind => host.exchange(0, &Exchange::new(request(kind, number, session))).outcome,
+fn one(
+    host: &mut Host,
+    number: usize,
+    session: &[u8],
+    sent: &impl Fn(usize, Exchange) -> Exchange,
+) {
+    let exchange = match number % 10 {
+        0 => initialize(number),
+        1 => return abandoned(host, number, sent),
+        2 if number % 100 == 2 => large(number),
+        kind => Exchange::new(request(kind, number, session)),
     };
+    let outcome = host.exchange(0, &sent(number, exchange)).outcome;
     let expected = match number % 10 {
         4..=7 => Outcome::Replied,
         _ => Outcome::Proxied,
@@ -93,18 +142,18 @@ fn request(kind: usize, number: usize, session: &[u8]) -> Request {
 }
 
 /// A body near the limit.
-fn large(host: &mut Host, number: usize) -> Outcome {
+fn large(number: usize) -> Exchange {
     let filler = "x".repeat(200_000 + number % 1_000);
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"add","arguments":"{filler}"}}}}"#
     );
-    host.exchange(0, &Exchange::new(message::legacy(&body))).outcome
+    Exchange::new(message::legacy(&body))
 }
 
 /// A client that leaves before its body is complete, or waits until it is given up.
-fn abandoned(host: &mut Host, number: usize) {
+fn abandoned(host: &mut Host, number: usize, sent: &impl Fn(usize, Exchange) -> Exchange) {
     let body = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"ping"}}"#);
-    let id = host.open(0, &Exchange::new(message::legacy(&body)));
+    let id = host.open(0, &sent(number, Exchange::new(message::legacy(&body))));
     host.request_body(id, &body.as_bytes()[..20], false);
     if number % 200 == 1 {
         host.advance(Duration::from_secs(5));

@@ -5,20 +5,20 @@
 //! short one: make keys of at least 128 random bits.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use mcp_core::config::ConfigError;
 use mcp_core::hash::{DIGEST, digest_from_hex};
 use mcp_core::limits::MAX_PRINCIPAL;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
 use crate::scope::Scope;
 
 /// Bytes of a key as a client presents it; a longer one is nobody's.
 pub const MAX_API_KEY: usize = 512;
 
-/// Keys in one configuration: a lookup compares with each.
+/// Keys in one configuration.
 pub const MAX_API_KEYS: usize = 4096;
 
 /// Bytes of a tenant or an agent.
@@ -51,34 +51,27 @@ pub struct Identity {
 
 /// The keys of a configuration.
 #[derive(Debug, Clone, Default)]
-pub struct ApiKeys(Vec<(Hash, Identity)>);
+pub struct ApiKeys(BTreeMap<Hash, Identity>);
 
 /// The SHA-256 of a key, written as `sha256:` and 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 struct Hash([u8; DIGEST]);
 
 impl ApiKeys {
-    /// Who presents `presented`, if it is one of the keys. Takes the same time whichever it is, and
-    /// if it is none.
+    /// Who presents `presented`, if it is one of the keys. The time it takes may tell how far the
+    /// hash of what was presented is that of a key, which leads to no key.
     #[must_use]
     pub fn lookup(&self, presented: &[u8]) -> Option<&Identity> {
         if !(1..=MAX_API_KEY).contains(&presented.len()) {
             return None;
         }
-        let presented: [u8; 32] = Sha256::digest(presented).into();
-        // No entry has this index.
-        let mut selected = u32::MAX;
-        for (index, (hash, _)) in (0_u32..).zip(&self.0) {
-            selected.conditional_assign(&index, hash.0.ct_eq(&presented));
-        }
-        let selected = usize::try_from(selected).ok()?;
-        self.0.get(selected).map(|(_, identity)| identity)
+        self.0.get(&Hash(Sha256::digest(presented).into()))
     }
 
     /// Whether there are no keys.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -90,8 +83,8 @@ impl TryFrom<Vec<ApiKeyConfig>> for ApiKeys {
         if entries.len() > MAX_API_KEYS {
             return Err(ConfigError::new("api_keys", format!("has more than {MAX_API_KEYS} keys")));
         }
-        let mut seen = std::collections::BTreeMap::new();
-        let mut keys = Vec::with_capacity(entries.len());
+        let mut seen = BTreeMap::new();
+        let mut keys = BTreeMap::new();
         for (index, entry) in entries.into_iter().enumerate() {
             let at = |key: &str| format!("api_keys[{index}].{key}");
             if let Some(first) = seen.insert(entry.hash.0, index) {
@@ -115,7 +108,7 @@ impl TryFrom<Vec<ApiKeyConfig>> for ApiKeys {
             }
             let scopes = entry.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
             let ApiKeyConfig { hash, principal, tenant, agent, .. } = entry;
-            keys.push((hash, Identity { principal, tenant, agent, scopes }));
+            keys.insert(hash, Identity { principal, tenant, agent, scopes });
         }
         Ok(Self(keys))
     }

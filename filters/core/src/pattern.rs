@@ -16,7 +16,12 @@ pub enum Holds {
 /// A text of at most [`MAX_PATTERN`] bytes in which `*` stands for any characters, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Pattern(String);
+pub struct Pattern {
+    /// All of it, or what stands before its first `*`.
+    start: String,
+    /// What stands behind that, if there is one.
+    rest: Option<String>,
+}
 
 /// Bytes of a pattern; no resource's URI is longer.
 const MAX_PATTERN: usize = crate::limits::MAX_URI;
@@ -26,12 +31,13 @@ impl Pattern {
     /// surely covers a path that has yet to be resolved.
     #[must_use]
     pub fn covers(&self, text: &str) -> Holds {
-        match self.0.split_once('*') {
-            None if self.0 == text => Holds::Yes,
+        let Self { start, rest } = self;
+        match rest {
+            None if start == text => Holds::Yes,
             None => Holds::No,
-            Some((start, _)) if !start.is_empty() && has_dot_segment(text) => Holds::Unclear,
-            Some((start, rest))
-                if text.strip_prefix(start).is_some_and(|text| ends(rest, text)) =>
+            Some(_) if !start.is_empty() && has_dot_segment(text) => Holds::Unclear,
+            Some(rest)
+                if text.strip_prefix(start.as_str()).is_some_and(|text| ends(rest, text)) =>
             {
                 Holds::Yes
             }
@@ -44,11 +50,13 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if (1..=MAX_PATTERN).contains(&text.len()) {
-            Ok(Self(text))
-        } else {
-            Err(format!("must be 1 to {MAX_PATTERN} bytes"))
+        if !(1..=MAX_PATTERN).contains(&text.len()) {
+            return Err(format!("must be 1 to {MAX_PATTERN} bytes"));
         }
+        Ok(match text.split_once('*') {
+            Some((start, rest)) => Self { start: start.to_owned(), rest: Some(rest.to_owned()) },
+            None => Self { start: text, rest: None },
+        })
     }
 }
 

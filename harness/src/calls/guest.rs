@@ -5,6 +5,7 @@ use wasmtime::Caller;
 use crate::abi::Status;
 use crate::headers::Headers;
 use crate::state::{State, Stream};
+use crate::world::Copied;
 
 /// How a host call ends when it does not end well.
 pub(crate) enum Fault {
@@ -29,6 +30,8 @@ pub(crate) struct Guest<'a, 'b> {
     caller: &'a mut Caller<'b, State>,
     /// Texts of the call, for the journal.
     pub(crate) detail: String,
+    /// What was copied, likewise.
+    pub(crate) copied: Copied,
 }
 
 /// Texts are cut to this length in the journal.
@@ -36,7 +39,7 @@ const DETAIL_BYTES: usize = 80;
 
 impl<'a, 'b> Guest<'a, 'b> {
     pub(crate) fn new(caller: &'a mut Caller<'b, State>) -> Self {
-        Self { caller, detail: String::new() }
+        Self { caller, detail: String::new(), copied: Copied::default() }
     }
 
     pub(crate) fn state(&mut self) -> &mut State {
@@ -53,7 +56,9 @@ impl<'a, 'b> Guest<'a, 'b> {
         let (start, size) = (address as u32 as usize, size as u32 as usize);
         let memory = self.caller.data().memory.ok_or(Status::InvalidMemoryAccess)?;
         let bytes = memory.data(&*self.caller).get(start..start.saturating_add(size));
-        Ok(bytes.ok_or(Status::InvalidMemoryAccess)?.to_vec())
+        let bytes = bytes.ok_or(Status::InvalidMemoryAccess)?.to_vec();
+        self.copied.from_guest += size;
+        Ok(bytes)
     }
 
     /// As [`Self::read`], and shown in the journal.
@@ -63,7 +68,14 @@ impl<'a, 'b> Guest<'a, 'b> {
         Ok(text)
     }
 
-    pub(crate) fn write(&mut self, address: i64, bytes: &[u8]) -> Answer {
+    /// Copies bytes into memory that the guest set aside for them.
+    pub(crate) fn fill(&mut self, address: i64, bytes: &[u8]) -> Answer {
+        self.write(address, bytes)?;
+        self.copied.to_guest += bytes.len();
+        Ok(())
+    }
+
+    fn write(&mut self, address: i64, bytes: &[u8]) -> Answer {
         let start = address as u32 as usize;
         let memory = self.caller.data().memory.ok_or(Status::InvalidMemoryAccess)?;
         let place = memory
@@ -107,7 +119,8 @@ impl<'a, 'b> Guest<'a, 'b> {
                 if pointer == 0 {
                     return Err(Status::InternalFailure.into());
                 }
-                self.write(i64::from(pointer), bytes)?;
+                self.caller.data_mut().host_allocations += 1;
+                self.fill(i64::from(pointer), bytes)?;
                 pointer
             }
         };

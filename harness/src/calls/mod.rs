@@ -168,14 +168,14 @@ fn carry_out(
             Err(Fault::Trap(wasmtime::Error::msg(format!("the harness does not imitate {name}"))))
         }
     };
-    let detail = std::mem::take(&mut guest.detail);
+    let (detail, copied) = (std::mem::take(&mut guest.detail), guest.copied);
     let (status, result) = match answer {
         Ok(()) => (Some(Status::Ok), Ok(0)),
         Err(Fault::Status(status)) => (Some(status), Ok(status as u32)),
         Err(Fault::Trap(error)) => (None, Err(error)),
         Err(Fault::Crash(why)) => (None, Err(wasmtime::Error::new(CrashMark(why)))),
     };
-    let call = HostCall { worker, callback, name, detail, status };
+    let call = HostCall { worker, callback, name, detail, status, copied };
     caller.data().world().journal.calls.push(call);
     result
 }

@@ -3,9 +3,9 @@
 use wasmtime::{Caller, Linker};
 
 use super::guest::{Answer, Fault, Guest};
-use crate::abi::LogLevel;
+use crate::abi::{LogLevel, Status};
 use crate::state::State;
-use crate::world::LogLine;
+use crate::world::{HostCall, LogLine};
 
 const SUCCESS: i32 = 0;
 const BAD_FILE: i32 = 8;
@@ -51,7 +51,7 @@ fn nothing_sized(
     count_at: i32,
     size_at: i32,
 ) -> wasmtime::Result<i32> {
-    errno(&mut caller, |guest| {
+    errno(&mut caller, "sizes_get", |guest| {
         guest.write_u32(count_at.into(), 0)?;
         guest.write_u32(size_at.into(), 0)
     })
@@ -67,17 +67,17 @@ fn clock_time_get(
     if !(0..=1).contains(&clock) {
         return Ok(NOT_SUPPORTED);
     }
-    errno(&mut caller, |guest| {
+    errno(&mut caller, "clock_time_get", |guest| {
         let now = guest.state().world().now;
         guest.write_u64(time_at.into(), now)
     })
 }
 
 fn random_get(mut caller: Caller<'_, State>, at: i32, size: i32) -> wasmtime::Result<i32> {
-    errno(&mut caller, |guest| {
-        let mut bytes = guest.read(at.into(), size.into())?;
+    errno(&mut caller, "random_get", |guest| {
+        let mut bytes = vec![0; size as u32 as usize];
         guest.state().world().random.fill(&mut bytes);
-        guest.write(at.into(), &bytes)
+        guest.fill(at.into(), &bytes)
     })
 }
 
@@ -94,7 +94,7 @@ fn fd_write(
         STDERR => LogLevel::Error,
         _ => return Ok(BAD_FILE),
     };
-    errno(&mut caller, |guest| {
+    errno(&mut caller, "fd_write", |guest| {
         let list = guest.read(vectors_at.into(), i64::from(vectors) * 8)?;
         let words: Vec<u32> = list
             .chunks_exact(4)
@@ -118,20 +118,30 @@ fn fd_fdstat_get(mut caller: Caller<'_, State>, file: i32, stat_at: i32) -> wasm
     if ![STDOUT, STDERR].contains(&file) {
         return Ok(BAD_FILE);
     }
-    errno(&mut caller, |guest| {
+    errno(&mut caller, "fd_fdstat_get", |guest| {
         guest.write_u64(stat_at.into(), 0)?;
         guest.write_u64(i64::from(stat_at) + 8, RIGHT_TO_WRITE)?;
         guest.write_u64(i64::from(stat_at) + 16, 0)
     })
 }
 
+/// Carries a call out, and writes it into the journal: it costs what any other does.
 fn errno(
     caller: &mut Caller<'_, State>,
+    name: &'static str,
     call: impl FnOnce(&mut Guest<'_, '_>) -> Answer,
 ) -> wasmtime::Result<i32> {
-    match call(&mut Guest::new(caller)) {
-        Ok(()) => Ok(SUCCESS),
-        Err(Fault::Trap(error)) => Err(error),
-        Err(Fault::Status(_) | Fault::Crash(_)) => Ok(FAULT),
-    }
+    let (worker, callback) = (caller.data().worker, caller.data().callback);
+    let mut guest = Guest::new(caller);
+    let answer = call(&mut guest);
+    let (detail, copied) = (std::mem::take(&mut guest.detail), guest.copied);
+    let (status, result) = match answer {
+        Ok(()) => (Some(Status::Ok), Ok(SUCCESS)),
+        Err(Fault::Status(status)) => (Some(status), Ok(FAULT)),
+        Err(Fault::Trap(error)) => (None, Err(error)),
+        Err(Fault::Crash(_)) => (None, Ok(FAULT)),
+    };
+    let call = HostCall { worker, callback, name, detail, status, copied };
+    caller.data().world().journal.calls.push(call);
+    result
 }

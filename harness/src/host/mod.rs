@@ -21,7 +21,9 @@ use crate::options::Options;
 use crate::profile::Profile;
 use crate::services::{ServiceAnswer, Services};
 use crate::worker::Worker;
-use crate::world::{HostCall, Journal, LogLine, Nanos, Queues, Random, SharedData, World};
+use crate::world::{
+    Crossing, HostCall, Journal, LogLine, Nanos, Queues, Random, SharedData, World,
+};
 
 /// Names an exchange between its first and its last step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +65,7 @@ impl Open {
 struct Told {
     log: usize,
     calls: usize,
+    crossings: usize,
     service_calls: usize,
 }
 
@@ -270,6 +273,7 @@ impl Host {
         self.told = Told {
             log: journal.log.len(),
             calls: journal.calls.len(),
+            crossings: journal.crossings.len(),
             service_calls: journal.service_calls.len(),
         };
         let record = open.flow.record();
@@ -279,6 +283,7 @@ impl Host {
             upstream: record.upstream.take(),
             log: journal.log[open.told.log..].to_vec(),
             calls: journal.calls[open.told.calls..].to_vec(),
+            crossings: journal.crossings[open.told.crossings..].to_vec(),
             service_calls: journal.service_calls[open.told.service_calls..].to_vec(),
             metrics: world.metrics.values(),
             took: Duration::from_nanos(world.now - open.since),
@@ -322,6 +327,11 @@ impl Host {
     /// Every host call made since the host began, and not forgotten.
     pub fn calls(&self) -> Vec<HostCall> {
         self.world.borrow().journal.calls.clone()
+    }
+
+    /// Every callback made since the host began, and not forgotten.
+    pub fn crossings(&self) -> Vec<Crossing> {
+        self.world.borrow().journal.crossings.clone()
     }
 
     /// Drops the journal, for runs of very many exchanges; open exchanges must be none.

@@ -7,6 +7,7 @@ use super::subject::show;
 use crate::exchange::{Exchange, Transcript};
 use crate::headers::Headers;
 use crate::profile::Profile;
+use crate::world::{Crossing, HostCall};
 
 /// What happened in each exchange of a file.
 #[derive(Clone, Debug)]
@@ -86,10 +87,14 @@ impl ExchangeReport {
             writeln!(out, "  log       {} {}", line.level.word(), line.text)?;
         }
         if with_calls {
-            for call in &transcript.calls {
-                let status = call.status.map_or("never returned".to_owned(), |s| format!("{s:?}"));
-                let (callback, name, detail) = (call.callback, call.name, &call.detail);
-                writeln!(out, "  call      {callback}: {name} {detail} -> {status}")?;
+            for (crossing, calls) in Crossing::with_calls(&transcript.crossings, &transcript.calls)
+            {
+                let Crossing { callback, instructions, .. } = crossing;
+                writeln!(out, "  callback  {callback}: {instructions} instructions")?;
+                for HostCall { name, detail, status, .. } in calls {
+                    let status = status.map_or("never returned".to_owned(), |s| format!("{s:?}"));
+                    writeln!(out, "  call      {callback}: {name} {detail} -> {status}")?;
+                }
             }
         }
         let took = humantime::format_duration(transcript.took);
