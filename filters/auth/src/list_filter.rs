@@ -8,6 +8,7 @@ use core::ops::Range;
 use std::borrow::Cow;
 
 use mcp_core::json::{Error, Keys, Kind, Reader, Spelling};
+use mcp_core::order;
 use mcp_core::rewrite::Piece;
 use mcp_core::version::Era;
 
@@ -203,7 +204,7 @@ fn apply(text: &[u8], mut cuts: Vec<(Range<usize>, Cow<'static, str>)>) -> Optio
     if cuts.is_empty() {
         return None;
     }
-    cuts.sort_by_key(|(range, _)| range.start);
+    order::by(&mut cuts, |(one, _), (other, _)| one.start.cmp(&other.start));
     let mut out = Vec::with_capacity(text.len());
     let mut from = 0;
     for (range, replacement) in cuts {

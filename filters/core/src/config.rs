@@ -1,17 +1,18 @@
 //! From configuration text to checked values. Every error names the path of the key, what is wrong
 //! with it and what is allowed.
 
+mod tree;
+
 use core::fmt;
-use core::marker::PhantomData;
 use core::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
 use crate::limits::MIN_SECRET;
+use tree::{Misfit, Tree};
 
 /// A configuration that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,53 +47,25 @@ impl fmt::Display for ConfigError {
 /// # Errors
 /// The path and problem of the first value that does not fit its type.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ConfigError> {
+    T::deserialize(&tree(text)?).map_err(|Misfit { path, problem }| {
+        let path = if path.is_empty() { "configuration".to_owned() } else { path };
+        ConfigError { path, problem }
+    })
+}
+
+fn tree(text: &[u8]) -> Result<Tree, ConfigError> {
     let text = if text.trim_ascii().is_empty() { b"{}" } else { text };
-    // A derived reader takes an array as well, by position.
-    if !text.trim_ascii_start().starts_with(b"{") {
-        return Err(ConfigError::new("configuration", "must be a JSON object"));
-    }
-    let reader = &mut serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
-        let path = error.path().to_string();
-        let path = if path == "." { "configuration".to_owned() } else { path };
-        ConfigError::new(path, without_value(error.into_inner().to_string()))
-    })?;
-    reader.end().map_err(|error| ConfigError::new("configuration", error.to_string()))?;
-    Ok(value)
-}
-
-/// The reader's words without the text it did not expect, which may be a secret in the wrong place.
-fn without_value(problem: String) -> String {
-    let quoted = problem.strip_prefix("invalid type: string \"");
-    match quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
-        Some((_, expected)) => format!("invalid type: string, expected {expected}"),
-        None => problem,
+    match serde_json::from_slice(text) {
+        Ok(object @ Tree::Object(_)) => Ok(object),
+        Ok(_) => Err(ConfigError::new("configuration", "must be a JSON object")),
+        Err(error) => Err(ConfigError::new("configuration", error.to_string())),
     }
 }
 
-/// A nested object. A derived reader alone would take an array as well, by position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A nested object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(transparent)]
 pub struct Section<T>(pub T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Section<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-            type Value = T;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
-                T::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-
-        deserializer.deserialize_map(Object(PhantomData)).map(Self)
-    }
-}
 
 /// A duration written with its unit: `"500ms"`, `"30s"`, `"1h 30m"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

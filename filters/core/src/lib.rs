@@ -4,8 +4,8 @@
 //! `admission` decides what is let in; `pipeline` drives the filters of a chain through the stages
 //! of an exchange, of one server or of several; `rewrite` changes what is in an answer's body, and `tap` reads it as it passes;
 //! `refusal` says no; `certificate` is what is known of a client's; `signature` is what a host
-//! judges; `pattern` are names with `*` in them; `telemetry` is what is told of exchanges; `config`
-//! turns text into checked values.
+//! judges; `pattern` are names with `*` in them; `order` sorts; `telemetry` is what is told of exchanges;
+//! `config` turns text into checked values.
 
 pub mod admission;
 pub mod agreement;
@@ -21,6 +21,7 @@ pub mod json;
 pub mod limits;
 pub mod message;
 pub mod mirror;
+pub mod order;
 pub mod owned;
 pub mod pattern;
 pub mod pipeline;

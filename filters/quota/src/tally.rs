@@ -3,6 +3,7 @@
 
 use core::cell::{Cell, RefCell};
 
+use mcp_core::order;
 use mcp_core::pipeline::Environment;
 
 use crate::limit::Limit;
@@ -132,7 +133,7 @@ impl Tally {
             counter.pending = 0;
         }
         for (watched, limit) in self.busiest.borrow_mut().iter_mut().zip(&self.limits) {
-            watched.sort_unstable_by_key(|known| core::cmp::Reverse(known.hits));
+            order::by(watched, |one, other| other.hits.cmp(&one.hits));
             for (rank, known) in watched.iter().take(SHOWN).enumerate() {
                 let rank = rank.saturating_add(1);
                 let name = format!("mcp_quota_remaining.limit.{limit}.rank.{rank}");

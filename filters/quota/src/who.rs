@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use mcp_core::edit::HeaderName;
 use mcp_core::head::{Head, Single, session_in_query};
 use mcp_core::limits::MAX_PRINCIPAL;
+use mcp_core::order;
 use mcp_core::pipeline::{Caller, Environment, LLM_METHOD};
 use mcp_core::refusal::{Reason, Refusal};
 
@@ -42,7 +43,7 @@ impl Sources {
     /// What `keys` need, besides the headers of the gateway's authentication.
     pub(crate) fn of(keys: &[Key]) -> Self {
         let mut headers: Vec<_> = keys.iter().flat_map(Key::headers).cloned().collect();
-        headers.sort();
+        order::by(&mut headers, HeaderName::cmp);
         headers.dedup();
         Self { headers, ip: keys.iter().any(Key::has_ip), ..Self::default() }
     }

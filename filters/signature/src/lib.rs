@@ -1,21 +1,22 @@
-//! Verifiers of `jsonwebtoken` that let the host judge the signatures it can, and leave everything
-//! else to the library's own.
+//! Verifiers for `jsonwebtoken` that let the host judge the signatures it can, and judge all others
+//! themselves.
 //!
-//! A host judges RSA with PKCS #1 v1.5 and ECDSA. What it is asked went through the checks of the
-//! library's own code first, so that no host is laxer: see `form`.
+//! A host judges RSA with PKCS #1 v1.5 and ECDSA. What it is asked went through the checks of our
+//! own code first, so that no host is laxer: see `form`.
 
 mod form;
+mod in_rust;
 
 use std::sync::OnceLock;
 
 use jsonwebtoken::crypto::JwtVerifier;
-use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
 use jsonwebtoken::errors;
 use jsonwebtoken::signature::{self, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use mcp_core::signature::SignedText;
 
 use form::Form;
+use in_rust::InRust;
 
 /// How a host is asked; `None` if it cannot tell.
 pub type HostVerify = fn(&SignedText<'_>) -> Option<bool>;
@@ -31,9 +32,7 @@ pub fn install(host: HostVerify) {
 
 static HOST: OnceLock<HostVerify> = OnceLock::new();
 
-/// The `verifier_factory` of a [`CryptoProvider`](jsonwebtoken::crypto::CryptoProvider). It is not
-/// made the library's default one: a module in which that is a matter of run time holds all the code
-/// that signs as well, a quarter of a megabyte.
+/// The `verifier_factory` of a [`CryptoProvider`](jsonwebtoken::crypto::CryptoProvider).
 ///
 /// # Errors
 /// The key is none of this algorithm.
@@ -43,8 +42,14 @@ pub fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> errors::Result<Box<
         Some((host, form)) => {
             Ok(Box::new(ByHost { host: *host, form, algorithm: *algorithm, key: key.clone() }))
         }
-        None => (DEFAULT_PROVIDER.verifier_factory)(algorithm, key),
+        None => Ok(Box::new(InRust::new(*algorithm, key)?)),
     }
+}
+
+/// Whether the key is one of this algorithm: of a curve, whether it is a point of it.
+#[must_use]
+pub fn is_key_of(algorithm: Algorithm, key: &DecodingKey) -> bool {
+    InRust::new(algorithm, key).is_ok()
 }
 
 /// A key, ready to be put to the host.
@@ -70,7 +75,7 @@ impl Verifier<Vec<u8>> for ByHost {
         match (self.host)(&signed) {
             Some(true) => Ok(()),
             Some(false) => refused(),
-            None => (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key)
+            None => InRust::new(self.algorithm, &self.key)
                 .map_err(signature::Error::from_source)?
                 .verify(text, signature),
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jsonwebtoken::Algorithm;
 use mcp_core::json::{Error, Reader};
+use mcp_core::order;
 use sha2::{Digest as _, Sha256};
 
 use super::jwk::{self, Key, SkipReason};
@@ -86,7 +87,7 @@ impl KeySet {
             keys.remove(&index);
             skipped.push(Skipped { index, reason: SkipReason::DuplicateKeyId });
         }
-        skipped.sort_by_key(|skipped| skipped.index);
+        order::by(&mut skipped, |one: &Skipped, other| one.index.cmp(&other.index));
         let keys: Vec<Key> = keys.into_values().collect();
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey);
@@ -166,9 +167,12 @@ fn members_of_keys(json: &[u8]) -> Result<Vec<&str>, KeySetError> {
 
 /// The places of keys that share their `kid` with another: which one a token means is unknown.
 fn ambiguous(keys: &BTreeMap<usize, Key>) -> Vec<usize> {
-    let mut seen = BTreeSet::new();
-    let twice: BTreeSet<&str> =
-        keys.values().filter_map(Key::id).filter(|id| !seen.insert(*id)).collect();
+    let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
+    for id in keys.values().filter_map(Key::id) {
+        if !seen.insert(id) {
+            twice.insert(id);
+        }
+    }
     let shared = |key: &Key| key.id().is_some_and(|id| twice.contains(id));
     keys.iter().filter(|(_, key)| shared(key)).map(|(index, _)| *index).collect()
 }

@@ -55,7 +55,8 @@ impl TryFrom<Vec<RuleConfig>> for Rules {
         if entries.len() > MAX_RULES {
             return Err(ConfigError::new("rules", format!("has more than {MAX_RULES} rules")));
         }
-        let mut names: BTreeSet<String> = [DEFAULT, EXEMPT].map(str::to_owned).into();
+        let mut names = BTreeSet::new();
+        names.extend([DEFAULT, EXEMPT].map(str::to_owned));
         let mut arguments = BTreeSet::new();
         let mut rules = Vec::with_capacity(entries.len());
         for (index, entry) in entries.into_iter().enumerate() {

@@ -9,6 +9,7 @@ use super::path::PathRule;
 use crate::config::{ConfigError, Period, Section, Size};
 use crate::exports::Exports;
 use crate::limits;
+use crate::order;
 use crate::version::Version;
 
 /// The section as it is written.
@@ -158,7 +159,7 @@ fn versions(names: Option<Vec<String>>) -> Result<Vec<Version>, ConfigError> {
             "not a known version: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28",
         )
     })?;
-    versions.sort_unstable();
+    order::by(&mut versions, Version::cmp);
     versions.dedup();
     if versions.is_empty() {
         return Err(ConfigError::new(

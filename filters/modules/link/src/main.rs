@@ -1,6 +1,6 @@
 //! Post-link step: `mcp-link BUILT DIST PACKAGE...` reads which callbacks each module handles
 //! (`package.metadata.proxy-wasm.callbacks`), drops every other callback export together with the
-//! code only it reached, and writes the module to `DIST` under its published name.
+//! code only it reached, and all names, and writes the module to `DIST` under its published name.
 
 use std::path::Path;
 use std::process::Command;
@@ -63,7 +63,11 @@ fn packages() -> Result<Vec<Package>> {
 }
 
 fn link(path: &Path, callbacks: &[String]) -> Result<Vec<u8>> {
-    let mut module = walrus::Module::from_file(path).with_context(|| path.display().to_string())?;
+    let mut module = walrus::ModuleConfig::new()
+        .generate_name_section(false)
+        .generate_producers_section(false)
+        .parse_file(path)
+        .with_context(|| path.display().to_string())?;
     for callback in callbacks {
         ensure!(
             module.exports.iter().any(|export| export.name == *callback),

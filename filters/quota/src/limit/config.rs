@@ -1,5 +1,6 @@
 //! The `limits` list as it is written, and what makes it one that can be counted by.
 
+use core::fmt;
 use core::hash::{Hash as _, Hasher as _};
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -7,6 +8,7 @@ use std::collections::BTreeSet;
 use mcp_core::config::{ConfigError, Period, Section};
 use mcp_core::pattern::Pattern;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 use siphasher::sip::SipHasher24;
 
 use super::key::{Key, Part};
@@ -15,16 +17,8 @@ use crate::config::FLOOD_GUARD;
 use crate::store::{Algorithm, CounterId};
 
 /// A quantity: a whole number, or its digits in a string, since APISIX rounds large numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Amount(pub(crate) u64);
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a whole number, or its digits in a string")]
-enum Written {
-    Number(u64),
-    Digits(String),
-}
 
 /// One limit, as it is written.
 #[derive(Debug, Clone, Deserialize)]
@@ -141,7 +135,8 @@ impl Limits {
         if entries.len() > MAX_LIMITS {
             return Err(ConfigError::new("limits", format!("has more than {MAX_LIMITS} limits")));
         }
-        let mut names = BTreeSet::from([FLOOD_GUARD.to_owned()]);
+        let mut names = BTreeSet::new();
+        names.insert(FLOOD_GUARD.to_owned());
         let mut built = Self::default();
         for (index, Section(entry)) in entries.into_iter().enumerate() {
             let within = |error: ConfigError| error.within(&format!("limits[{index}]"));
@@ -236,8 +231,9 @@ fn check(entry: &LimitConfig, unit: Unit) -> Result<(), ConfigError> {
         let problem = format!("must be 1 to {MAX_NAME} letters, digits, \"-\" and \"_\"");
         return Err(ConfigError::new("name", problem));
     }
-    let distinct: BTreeSet<&Part> = entry.key.iter().collect();
-    if !(1..=MAX_PARTS).contains(&entry.key.len()) || distinct.len() != entry.key.len() {
+    let mut parts = BTreeSet::new();
+    let twice = entry.key.iter().any(|part| !parts.insert(part));
+    if !(1..=MAX_PARTS).contains(&entry.key.len()) || twice {
         let problem = format!("must have 1 to {MAX_PARTS} parts, none twice");
         return Err(ConfigError::new("key", problem));
     }
@@ -315,13 +311,26 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl TryFrom<Written> for Amount {
-    type Error = &'static str;
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
 
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
-        match written {
-            Written::Number(number) => Ok(Self(number)),
-            Written::Digits(digits) => digits.parse().map(Self).map_err(|_| "not a whole number"),
+        impl Visitor<'_> for Written {
+            type Value = Amount;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a whole number, or its digits in a string")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Amount, E> {
+                Ok(Amount(number))
+            }
+
+            fn visit_str<E: Error>(self, digits: &str) -> Result<Amount, E> {
+                digits.parse().map(Amount).map_err(|_| E::custom("not a whole number"))
+            }
         }
+
+        deserializer.deserialize_any(Written)
     }
 }

@@ -2,6 +2,7 @@
 
 use core::num::NonZeroU32;
 
+use mcp_core::order;
 use mcp_core::pipeline::Environment;
 
 use super::cells::Cells;
@@ -138,7 +139,8 @@ impl Store for Table {
         let part = |(index, debit)| Part { index, debit, entries: Vec::new() };
         let mut parts: Vec<_> = debits.iter().enumerate().map(part).collect();
         // In the same order by all workers, so that two that want the same do not both refuse.
-        parts.sort_by_key(|part| (self.cells.cell_of(part.debit.subject), part.debit.subject));
+        let place = |part: &Part<'_>| (self.cells.cell_of(part.debit.subject), part.debit.subject);
+        order::by(&mut parts, |one, other| place(one).cmp(&place(other)));
         let stopped = parts.iter_mut().find_map(|part| {
             match self.debit(part.debit, &mut part.entries, now, environment) {
                 Ok(None) => None,
@@ -155,7 +157,7 @@ impl Store for Table {
             }
             return stopped;
         }
-        parts.sort_by_key(|part| part.index);
+        order::by(&mut parts, |one, other| one.index.cmp(&other.index));
         let entries = parts.into_iter().flat_map(|part| part.entries).collect();
         Ok(Verdict::Reserved(Reservation { entries }))
     }

@@ -1,9 +1,9 @@
 //! What counts once, and what came often of late: kept like counters, but of less weight, so that
 //! a full table forgets the oldest.
 
-use core::cmp::Reverse;
 use core::num::NonZeroU32;
 
+use mcp_core::order;
 use mcp_core::pipeline::Environment;
 
 use super::Subject;
@@ -109,7 +109,7 @@ fn notes(bytes: &[u8]) -> impl Iterator<Item = Note> + Clone {
 /// `others`, as far as there is room, and then `note`.
 fn encode(others: impl Iterator<Item = Note>, note: Option<Note>) -> Vec<u8> {
     let mut kept: Vec<Note> = others.collect();
-    kept.sort_by_key(|note| Reverse(note.until));
+    order::by(&mut kept, |one, other| other.until.cmp(&one.until));
     kept.truncate(NOTES.saturating_sub(1));
     kept.extend(note);
     let mut bytes = Vec::with_capacity(kept.len().saturating_mul(NOTE));
