@@ -13,7 +13,7 @@ from pathlib import Path
 
 import wasmtime
 
-from bench import auth, cpu, estimate, modules, quota, scan, sse, stream_tables, verify
+from bench import auth, cpu, estimate, gateway, modules, quota, scan, sse, stream_tables, verify
 from bench.engines import ENGINES, SLOT_SECONDS, EngineError
 from bench.figures import Figure, over, ratio
 from bench.load import LoadError, Same
@@ -31,7 +31,7 @@ ESTIMATE_KINDS = ("prose", "code", "json", "base64", "zh", "ar")
 LOAD_ROUNDS, SCAN_ROUNDS, ESTIMATE_ROUNDS, VERIFY_ROUNDS = 7, 11, 11, 11
 FIRST_EVENTS_A_ROUND, LARGE_ROUNDS, LARGE_BYTES = 8, 2, 100 * 1024 * 1024
 IDLE_STREAMS = (1000, 5000)
-TOPICS = ("cpu", "auth", "quota", "sse", "scan", "estimate", "verify", "modules")
+TOPICS = ("gateway", "cpu", "auth", "quota", "sse", "scan", "estimate", "verify", "modules")
 
 
 class Progress:
@@ -195,6 +195,9 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             nothing = _nothing(Path(name) / "nothing.wasm")
+            if "gateway" in topics:
+                callbacks = gateway.callbacks(gateway.MODULE, NOTHING.read_text())
+                _compare(gateway.topics(_nothing(Path(name) / "all.wasm", callbacks)), arguments.rounds, progress)
             if "cpu" in topics:
                 _cpu(nothing, arguments.rounds, progress)
             if "auth" in topics:
