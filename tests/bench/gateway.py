@@ -1,30 +1,31 @@
 """What all filters of ours in one module cost in Envoy, next to the native ones that do a part of it.
 
-The settings are those of `envoy/gateway.yaml`, with written keys and with limits that nobody reaches.
+The settings are those of `envoy/gateway.yaml`, but for keys that are written down, and for limits that nobody reaches.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import wasmtime
-
-from bench import quota
+from bench import quota, streams
 from bench.auth import CACHE
+from bench.comparison import Comparison, Reference
 from bench.load import Same
 from bench.natives import LOCAL_RATELIMIT_OK, jwt_authn, local_ratelimit, natively
 from bench.report import size
 from bench.tokens import NAME, Issuer, bearer
+from bench.upstream import answer_with
 from bench.variants import (
     NATIVE,
+    NATIVE_NAME,
     NO_METHOD,
     NOT_JSON,
+    NOTHING,
     OTHER_NAME,
     PLUGIN,
     ROUTER,
     Edit,
-    Topic,
     Variant,
     does_nothing,
     quiet,
@@ -37,49 +38,64 @@ MODULE = REPOSITORY / "dist/mcp_gateway.wasm"
 SHIPPED, SHIPPED_PLUGIN = REPOSITORY / "envoy/gateway.yaml", "mcp_gateway"
 IN_A_ROW = ("auth", "session", "quota", "sse")
 """The modules that do together what one does, in the order in which they hand on who calls."""
-NOTHING = "a module that does nothing"
-NATIVE_MCP, NATIVE_SET = "Envoy's native mcp", "Envoy's native jwt_authn, mcp and local_ratelimit"
+NATIVE_SET = "Envoy's native jwt_authn, mcp and local_ratelimit"
 ALL_FILTERS, FOUR_MODULES = "mcp_gateway, all filters", "the same in four modules"
-AIMS = {SMALL: (NATIVE_SET, "the native set", 0.75), LARGE: (NATIVE_MCP, "native mcp", 0.25)}
+CPU_SMALL, CPU_LARGE = "gateway-cpu-small", "gateway-cpu-large"
+TABLES = {CPU_SMALL: SMALL, CPU_LARGE: LARGE}
+REFERENCES = {
+    CPU_SMALL: Reference(NATIVE_SET, "the native set", {ALL_FILTERS: 0.75}),
+    CPU_LARGE: Reference(NATIVE_NAME, "native mcp", {ALL_FILTERS: 0.25}),
+}
 REQUESTS = {SMALL: 1000, LARGE: 100}
 ALGORITHM = "RS256"
+ONE_PATH = "/event"
+PATHS = (PATH, ONE_PATH)
+"""Where a call is answered with JSON, and with a stream of one event."""
 CALLER_HEADER = "x-caller"
 COUNTED = "wasmcustom.mcp_quota_calls.limit.caller_requests.outcome.allowed"
 
 
-def topics(nothing: Path) -> list[Topic]:
-    """What is compared. `nothing` is a module that does nothing, with our module's callbacks."""
-    issuer = Issuer()
-    caller = Caller(issuer)
-    compared = variants(issuer, caller, nothing)
-    return [
-        Topic(
-            "warm tools/call (2026-07-28), body of {}",
-            compared,
-            {size(length): Same(body(length), REQUESTS[length], caller.headers)},
-            reference,
-            short,
-            {ALL_FILTERS: most},
+class Compared:
+    """The configurations, the baseline first, and a request that each lets pass."""
+
+    def __init__(self, nothing: Path) -> None:
+        """`nothing` is a module that does nothing, with our module's callbacks."""
+        issuer = Issuer()
+        self.caller = Caller(issuer)
+        self.variants = variants(issuer, self.caller, nothing)
+
+    def comparison(self) -> Comparison:
+        """CPU of a request, with a small body and with a large one."""
+        return Comparison(
+            self.variants,
+            {table: Same(body(length), REQUESTS[length], self.caller.headers) for table, length in TABLES.items()},
+            {table: f"warm tools/call (2026-07-28), body of {size(length)}" for table, length in TABLES.items()},
+            REFERENCES,
         )
-        for length, (reference, short, most) in AIMS.items()
-    ]
+
+
+def loading() -> Variant:
+    """Our module, to be loaded only."""
+    return Variant(ALL_FILTERS, all_filters(Issuer()), [])
 
 
 class Caller:
     """Requests of a caller's that all filters pass, and such as they refuse."""
 
     def __init__(self, issuer: Issuer) -> None:
-        def known(headers: dict[str, str], tenant: str = "acme") -> dict[str, str]:
-            return headers | bearer(issuer.token(ALGORITHM, scope="mcp:read", org={"id": tenant}))
-
-        self.headers = known(HEADERS)
-        self.nobody = known(HEADERS, quota.NOBODY)
+        self._issuer = issuer
+        self.headers = self.another(HEADERS)
+        self.nobody = self.another(HEADERS, quota.NOBODY)
         """Of the tenant that has used up its limits."""
         self.unknown = HEADERS
         self.mismatched = self.headers | OTHER_NAME
-        self.nameless = {name: value for name, value in self.headers.items() if name in NO_METHOD or name == "Authorization"}
+        self.nameless = self.another(NO_METHOD)
         self.not_json = self.headers | {"Content-Type": NOT_JSON["Content-Type"]}
         self.anything = [self.headers, self.nobody, self.unknown, self.mismatched, self.nameless, self.not_json]
+
+    def another(self, headers: Mapping[str, str], tenant: str = "acme") -> dict[str, str]:
+        """The headers with a token that nobody has had before."""
+        return {**headers, **bearer(self._issuer.token(ALGORITHM, scope="mcp:read", org={"id": tenant}))}
 
 
 def variants(issuer: Issuer, caller: Caller, nothing: Path) -> list[Variant]:
@@ -97,7 +113,7 @@ def variants(issuer: Issuer, caller: Caller, nothing: Path) -> list[Variant]:
     return [
         Variant(ROUTER, router_only, caller.anything),
         Variant(NOTHING, does_nothing(nothing), caller.anything),
-        Variant(NATIVE_MCP, natively(NATIVE), [caller.headers, caller.unknown], {400: lies}),
+        Variant(NATIVE_NAME, natively(NATIVE), [caller.headers, caller.unknown], {400: lies}),
         Variant(NATIVE_SET, native_set, passes, strict, LOCAL_RATELIMIT_OK),
         Variant(ALL_FILTERS, all_filters(issuer), passes, strict | {429: [caller.nobody]}, COUNTED),
         sections("auth"),
@@ -108,7 +124,12 @@ def variants(issuer: Issuer, caller: Caller, nothing: Path) -> list[Variant]:
     ]
 
 
-def settings(issuer: Issuer, paths: Sequence[str] = (PATH,)) -> Tree:
+def answer_with_a_stream(config: EnvoyConfig) -> None:
+    """Makes the upstream answer with one event on a path of its own."""
+    answer_with(config, {ONE_PATH: streams.result()})
+
+
+def settings(issuer: Issuer, paths: Sequence[str] = PATHS) -> Tree:
     """As shipped, but for the issuer, the paths, and three limits that nobody reaches but a tenant that may do
     nothing."""
     shipped = EnvoyConfig.load(SHIPPED).settings(SHIPPED_PLUGIN)
@@ -126,7 +147,7 @@ def limits() -> list[dict[str, Any]]:
     return [shared | {"name": name, "unit": unit, "window": window} for name, (unit, window) in windows.items()]
 
 
-def all_filters(issuer: Issuer, paths: Sequence[str] = (PATH,)) -> Edit:
+def all_filters(issuer: Issuer, paths: Sequence[str] = PATHS) -> Edit:
     """Our module with those settings."""
     return module(MODULE, settings(issuer, paths))
 
@@ -180,15 +201,3 @@ def module(path: Path, settings: Tree) -> Edit:
         config.replace_settings(PLUGIN, settings)
 
     return edit
-
-
-def callbacks(path: Path, but: str) -> str:
-    """The callbacks that a module exports and the text `but` has not, as functions that do nothing, in WebAssembly's
-    text format."""
-    added = []
-    for export in wasmtime.Module.from_file(wasmtime.Engine(), str(path)).exports:
-        if export.name.startswith("proxy_on_") and f'"{export.name}"' not in but:
-            params = " ".join(map(str, export.type.params))
-            result = "(result i32) (i32.const 0)" if export.type.results else ""
-            added.append(f'(func (export "{export.name}") (param {params}) {result})')
-    return "\n".join(added)

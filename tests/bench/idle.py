@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench import memory, streams
-from bench.cpu import CLUSTER
+from bench.fleet import CLUSTER
 from bench.first_event import has_event
 from bench.load import LoadError, Post, Same, connect
 from bench.memory import Memory

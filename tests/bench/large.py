@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench import memory, streams
-from bench.cpu import CLUSTER
+from bench.fleet import CLUSTER
 from bench.figures import order
 from bench.first_event import CHUNKS_END
 from bench.load import LoadError, Post, connect

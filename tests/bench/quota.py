@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import streams
-from bench.load import Distinct, Same, drive_each, request
+from bench.comparison import Comparison, Reference
+from bench.load import Distinct, Load, Same, drive_each, request
 from bench.natives import LOCAL_RATELIMIT_OK, METADATA_ADDED, local_ratelimit, natively, sse_to_metadata
 from bench.upstream import answer_with
-from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Topic, Variant, does_nothing, quiet, router_only
+from bench.variants import NATIVE, NOTHING, OTHER_NAME, PLUGIN, ROUTER, Variant, does_nothing, quiet, router_only
 from bench.workload import HEADERS, PATH, SMALL, TOOL, body
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
@@ -47,46 +48,33 @@ ALLOWED = "wasmcustom.mcp_quota_calls.limit.requests_0.outcome.allowed"
 EXACT, ESTIMATED = (f"wasmcustom.mcp_quota_usage.provenance.{word}" for word in ("exact", "estimated"))
 
 
-def topics(nothing: Path) -> list[Topic]:
+def comparisons(nothing: Path) -> list[Comparison]:
     """What is compared. `nothing` is the module that does nothing."""
     completion = CALLER | {"Content-Type": "application/json"}
     prompt = json.dumps(PROMPT, separators=(",", ":")).encode()
+    native, reader = Reference(LOCAL_RATELIMIT, "local_ratelimit", AIMS), Reference(SSE_TO_METADATA, "sse_to_metadata", AIMS_STREAMS)
+    few, many = Reference(FEW_KEYS, f"{FEW} keys", AIMS_KEYS), Distinct(body(SMALL), REQUESTS_KEYS, spread(random.Random(MANY)))
+    calls = Same(body(SMALL), REQUESTS, CALL)
+    tools = Same(body(SMALL), REQUESTS_STREAMS, CALL, EVENTS_PATH)
+    models = Same(prompt, REQUESTS_STREAMS, completion, COMPLETIONS_PATH)
+    events = f"an answer of {streams.EVENTS:,} events"
     return [
-        Topic(
-            "counted tools/call (2026-07-28) of 200 B",
-            counters(nothing),
-            {"": Same(body(SMALL), REQUESTS, CALL)},
-            LOCAL_RATELIMIT,
-            "local_ratelimit",
-            AIMS,
-        ),
-        Topic(
-            f"an answer of {streams.EVENTS:,} events, MCP progress and a result",
-            readers(["id"], CALL, ESTIMATED),
-            {"": Same(body(SMALL), REQUESTS_STREAMS, CALL, EVENTS_PATH)},
-            SSE_TO_METADATA,
-            "sse_to_metadata",
-            AIMS_STREAMS,
-            answer_with_streams,
-        ),
-        Topic(
-            f"an answer of {streams.EVENTS:,} events, an OpenAI chat completion",
+        _comparison("calls", "counted tools/call (2026-07-28) of 200 B", counters(nothing), calls, native),
+        _comparison("tool-stream", f"{events}, MCP progress and a result", readers(["id"], CALL, ESTIMATED), tools, reader),
+        _comparison(
+            "model-stream",
+            f"{events}, an OpenAI chat completion",
             readers(["usage", "total_tokens"], completion, EXACT),
-            {"": Same(prompt, REQUESTS_STREAMS, completion, COMPLETIONS_PATH)},
-            SSE_TO_METADATA,
-            "sse_to_metadata",
-            AIMS_STREAMS,
-            answer_with_streams,
+            models,
+            reader,
         ),
-        Topic(
-            "1 limit on requests, with few keys and with many",
-            few_and_many(),
-            {"": Distinct(body(SMALL), REQUESTS_KEYS, spread(random.Random(MANY)))},
-            FEW_KEYS,
-            f"{FEW} keys",
-            AIMS_KEYS,
-        ),
+        _comparison("keys", "1 limit on requests, with few keys and with many", few_and_many(), many, few),
     ]
+
+
+def _comparison(name: str, title: str, variants: Sequence[Variant], load: Load, reference: Reference) -> Comparison:
+    table = f"quota-{name}"
+    return Comparison(variants, {table: load}, {table: title}, {table: reference}, answer_with_streams)
 
 
 def counters(nothing: Path) -> list[Variant]:
@@ -97,7 +85,7 @@ def counters(nothing: Path) -> list[Variant]:
     native, by_principal = local_ratelimit(), local_ratelimit(by_principal=True)
     return [
         Variant(ROUTER, router_only, anything),
-        Variant("a module that does nothing", does_nothing(nothing), anything),
+        Variant(NOTHING, does_nothing(nothing), anything),
         Variant(LOCAL_RATELIMIT, natively(native), anything, {}, LOCAL_RATELIMIT_OK),
         Variant("the same, by principal", natively(by_principal), anything, {}, LOCAL_RATELIMIT_OK),
         Variant("Envoy's native mcp and local_ratelimit", natively(NATIVE, native), anything, {}, LOCAL_RATELIMIT_OK),

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from bench import quota, streams
-from bench.cpu import UPSTREAM
+from bench.fleet import UPSTREAM
 from bench.variants import SHIPPED
 from e2e.envoy_config import EnvoyConfig
 

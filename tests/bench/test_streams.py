@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from bench import idle, large, memory, sse, streams
-from bench.cpu import UPSTREAM
+from bench.fleet import UPSTREAM
 from bench.first_event import CHUNKS_END, Client, has_ended, has_event
 from bench.load import LoadError, Post
 from bench.memory import Memory
