@@ -34,10 +34,9 @@ def markdown(table: Table) -> str:
     return "\n".join([f"**{_title(table)}**", "", *(re.sub(r" {2,}", " ", line) for line in lines)])
 
 
-def spread(figure: Figure, digits: int = 1, scale: float = 1.0) -> str:
+def spread(figure: Figure, digits: int = 1) -> str:
     """`median (low to high)`, the quartiles in brackets."""
-    median, low, high = (value / scale for value in (figure.median, figure.low, figure.high))
-    return f"{median:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+    return f"{figure.median:,.{digits}f} ({figure.low:,.{digits}f} to {figure.high:,.{digits}f})"
 
 
 def size(count: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench import gateway, gateway_tables, module_tables
+from bench import gateway, gateway_tables, instructions, module_tables
 from bench.comparison import OVER
 from bench.figures import Figure
 from bench.results import Cell, Column, Results, Row, Table
@@ -68,6 +68,15 @@ TARGETS = (
         gateway_tables.P99_MULTIPLE,
         gateway_tables.AIM_P99,
         "",
+    ),
+    Target(
+        "Calls into the host for a warm call",
+        instructions.EXCHANGES,
+        instructions.FULL_NAME,
+        instructions.HOST_CALLS,
+        12,
+        "",
+        digits=0,
     ),
     Target("Size of mcp_gateway.wasm", module_tables.SIZE, "mcp_gateway.wasm", "loaded", 900, "KiB", KIB, 0),
     Target("From load to configured", module_tables.LOAD, gateway.ALL_FILTERS, "wall clock", 50, "ms", digits=0),

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import auth, engine_tables, gateway, gateway_tables, module_tables, nothing, quota, session, sse, stream_tables
+from bench import auth, engine_tables, gateway, gateway_tables, growth, instructions, module_tables, nothing, quota, session, sse, stream_tables
 from bench.comparison import compare
 from bench.results import Table
 
 FIRST_EVENTS_A_ROUND, LARGE_ROUNDS, LARGE_BYTES = 16, 2, 100 * 1024 * 1024
 IDLE_STREAMS = (1000, 5000)
+GROWTH_PART, LEAST_ROUNDS = 5, 2
+"""The growth of a cost is seen in a few rounds: one for so many of a comparison."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ def _gateway(run: Run) -> Iterator[Table]:
     yield from compare(compared.comparison(), run.rounds, run.progress)
     yield gateway_tables.latencies(compared, run.rounds, run.progress)
     yield gateway_tables.memory(compared, run.requests, run.progress)
+
+
+def _instructions(run: Run) -> Iterator[Table]:
+    for what, tables in (("profile", instructions.profile_tables), ("growth", instructions.growth_tables)):
+        run.progress(f"harness: {what}", last=True)
+        yield from tables(instructions.counted(what))
 
 
 def _cpu(run: Run) -> Iterator[Table]:
@@ -51,6 +59,10 @@ def _sse(run: Run) -> Iterator[Table]:
     yield from stream_tables.first_event(compared, run.rounds * FIRST_EVENTS_A_ROUND, run.progress)
     yield from stream_tables.idle(compared, IDLE_STREAMS, run.progress)
     yield stream_tables.large(compared, LARGE_BYTES, LARGE_ROUNDS, run.progress)
+
+
+def _growth(run: Run) -> Iterator[Table]:
+    yield from growth.tables(max(LEAST_ROUNDS, run.rounds // GROWTH_PART), run.progress)
 
 
 def _scan(run: Run) -> Iterator[Table]:
@@ -76,10 +88,12 @@ def _nothing(run: Run) -> Path:
 
 TOPICS: Mapping[str, Callable[[Run], Iterator[Table]]] = {
     "gateway": _gateway,
+    "instructions": _instructions,
     "cpu": _cpu,
     "auth": _auth,
     "quota": _quota,
     "sse": _sse,
+    "growth": _growth,
     "scan": _scan,
     "estimate": _estimate,
     "verify": _verify,

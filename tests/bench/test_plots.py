@@ -1,0 +1,34 @@
+"""Plots, as far as they are ours: which points they have, and that they are the same for the same figures."""
+
+import sys
+
+import pytest
+
+from bench.figures import Figure
+from bench.gallery import Bars, Curve
+from bench.results import Column, Row, Table
+from e2e.envoy_config import REPOSITORY
+
+sys.path.append(str(REPOSITORY / ".tools/bench"))
+pytest.importorskip("pygal", reason="tests/bench/setup.sh installs it")
+
+from bench import plots  # noqa: E402
+
+ROWS = [Row("1", (Figure(50, 49, 51), 3), 1), Row("10", (Figure(-2, -3, 1), 30), 10), Row("100", (None, 300), 100)]
+TABLE = Table("growth", "Title", [Column("mcp_gateway", "µs"), Column("native", "µs")], ROWS, 5, "limits")
+CURVE = Curve("growth", ("mcp_gateway", "native"), "Growth of what")
+BARS = Bars("growth", ("mcp_gateway", "native"), "Cost of what")
+
+
+def test_a_curve_has_the_points_of_which_there_is_a_logarithm():
+    assert plots.points(TABLE, "mcp_gateway") == [(1, 50)]
+    assert plots.points(TABLE, "native") == [(1, 3), (10, 30), (100, 300)]
+
+
+@pytest.mark.parametrize("plot", [CURVE, BARS], ids=["curve", "bars"])
+def test_a_plot_is_the_same_again_and_says_what_it_shows(plot):
+    drawn = plots.svg(plot, TABLE)
+    assert drawn == plots.svg(plot, TABLE)
+    for words in (plot.title, "µs", "mcp_gateway", "native"):
+        assert words in drawn
+    assert "<script" not in drawn
