@@ -62,9 +62,7 @@ bench-page: ## write docs/performance.md and its plots again, from the figures i
 
 BENCH = PYTHONPATH=../.tools/bench ../.tools/venv/bin/python -m bench
 
-bench-setup:
-	@echo "bench: building the modules and what is measured besides"
-	@filters/modules/wasm.sh modules
+bench-setup: wasm
 	@tests/setup.sh python
 	@tests/bench/setup.sh
 	@cargo build --quiet --locked --release -p mcp-bench-scan -p mcp-bench-estimate -p mcp-bench-verify

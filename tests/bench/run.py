@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench import compare, page, publish, targets
@@ -53,7 +54,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         run = Run(arguments.rounds, arguments.requests, target, Path(name), progress)
         for topic in arguments.only or TOPICS:
-            progress(f"topic {topic}", last=True)
+            progress(topic, last=True)
+            began = time.monotonic()
             try:
                 for table in TOPICS[topic](run):
                     print(terminal(table), flush=True)
@@ -61,6 +63,7 @@ def main() -> int:
             except MEASURING as error:
                 print(f"bench: {topic}: {error}", file=sys.stderr)
                 failed = True
+            progress(f"{topic} took {time.monotonic() - began:.0f} s", last=True)
     kept = Results.load(page.FIGURES)
     if arguments.compare:
         for table in tables:
