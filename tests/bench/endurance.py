@@ -26,7 +26,7 @@ def measure(
     progress: Callable[[str], None],
     upstream_edit: Edit | None = None,
 ) -> list[Reading]:
-    """The memory at `READINGS` points, after the first requests and after at least `requests`. `loads` makes what is
+    """The memory at `READINGS` points at most, after the first requests and after at least `requests`. `loads` makes what is
     sent before the next point, so many times over: others each time.
 
     Raises:
@@ -38,10 +38,12 @@ def measure(
     with fleet.started([variant], first, progress, upstream_edit) as envoys:
         (envoy,) = envoys.values()
         sent, turn = 0, 0
-        while not readings or sent < requests:
+        for point in range(READINGS):
             progress(f"{sent:,} of {requests:,} requests")
-            due = requests * len(readings) // (READINGS - 1)
-            while sent == 0 or sent < due:
+            due = requests * point // (READINGS - 1)
+            if readings and sent >= due:
+                continue
+            while not sent or sent < due:
                 for load in first if turn == 0 else loads():
                     load.drive(envoy.url, turn)
                     sent += load.number

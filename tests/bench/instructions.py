@@ -11,13 +11,9 @@ from e2e.envoy_config import REPOSITORY
 
 ARGV = ["cargo", "run", "--quiet", "--locked", "-p", "mcp-tests", "--bin", "costs", "--"]
 LIMIT_SECONDS = 600
-EXCHANGES, CALLBACKS, CALLS, GROWTH = (
-    "instructions-exchange",
-    "instructions-callbacks",
-    "instructions-host-calls",
-    "instructions-growth-",
-)
-FULL, ON_ENVOY, JSON_ANSWER = "everything", "envoy", "json"
+EXCHANGES, STREAMS = "instructions-exchange", "instructions-exchange-stream"
+CALLBACKS, CALLS, GROWTH = "instructions-callbacks", "instructions-host-calls", "instructions-growth-"
+JSON_ANSWER = "json"
 TOTALS = {
     "callbacks": "callbacks",
     "instructions": "instructions",
@@ -53,24 +49,29 @@ def counted(what: str) -> list[Tree]:
 
 
 def profile_tables(profiles: Sequence[Tree]) -> list[Table]:
-    """A table of all exchanges; and of all filters on Envoy, one of the callbacks and one of the calls into the host."""
+    """A table of exchanges that are answered with JSON, and one of those with a stream; of all filters on Envoy a table of
+    the callbacks, and one of the calls into the host."""
+    (full,) = (each for each in profiles if exchange_name(each) == FULL_NAME and each["answer"] == JSON_ANSWER)
     columns = [Column(name, digits=0) for name in TOTALS.values()]
-    rows = [Row(exchange_name(each), tuple(each["total"][key] for key in TOTALS)) for each in profiles]
-    title = "A warm tools/call of 200 B in the harness"
-    (full,) = (each for each in profiles if exchange_name(each) == exchange_name(FULL_EXCHANGE))
-    return [Table(EXCHANGES, title, columns, rows), _callbacks(full), _host_calls(full)]
+    tables = []
+    for name, answer, chosen in (
+        (EXCHANGES, "JSON", [each for each in profiles if each["answer"] == JSON_ANSWER]),
+        (STREAMS, "1,000 events", [each for each in profiles if each["answer"] != JSON_ANSWER]),
+    ):
+        rows = [Row(exchange_name(each), tuple(each["total"][key] for key in TOTALS)) for each in chosen]
+        title = f"A warm tools/call of 200 B in the harness, answered with {answer}"
+        tables.append(Table(name, title, columns, rows))
+    return [*tables, _callbacks(full), _host_calls(full)]
 
 
 def exchange_name(profile: Tree) -> str:
-    """What was measured, in words."""
-    answer = "" if profile["answer"] == JSON_ANSWER else f", {profile['answer']}"
+    """The module, what it does, and where."""
     row = profile["row"]
     module = "" if row == profile["module"] else f"{profile['module']}, "
-    return f"{module}{row} ({profile['host']}{answer})"
+    return f"{module}{row} ({profile['host']})"
 
 
-FULL_EXCHANGE = {"row": FULL, "module": "mcp_gateway", "host": ON_ENVOY, "answer": JSON_ANSWER}
-FULL_NAME = exchange_name(FULL_EXCHANGE)
+FULL_NAME = exchange_name({"row": "everything", "module": "mcp_gateway", "host": "envoy"})
 
 
 def _callbacks(profile: Tree) -> Table:

@@ -30,7 +30,6 @@ MEASURING = (StartError, LoadError, ProbeError, EngineError, ValidateError, Cost
 """What can go wrong with one topic; the others are measured all the same."""
 
 
-
 def main() -> int:
     """Measures and prints; returns the exit status: 2 if something could not be measured."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])

@@ -50,3 +50,8 @@ def test_memory_is_read_after_the_first_requests_and_after_all(envoy, requests):
     assert counts == sorted(set(counts)) and len(counts) == endurance.READINGS
     assert loads[0].turns == loads[1].turns == list(range(counts[-1] // 10))
     assert envoy == [counts[-1]], "each must have been counted"
+
+
+def test_it_is_not_read_twice_after_the_same_requests(envoy):
+    readings = endurance.measure(VARIANT, lambda: [Sent(10)], 30, lambda _: None)
+    assert [reading.requests for reading in readings] == [10, 20, 30]

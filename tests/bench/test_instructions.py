@@ -17,7 +17,10 @@ CALLBACK = {
 }
 TICK = {"callback": "proxy_on_tick", "times": 1, "instructions": 5, "host_allocations": 0, "host_calls": []}
 FULL = {
-    **instructions.FULL_EXCHANGE,
+    "row": "everything",
+    "module": "mcp_gateway",
+    "host": "envoy",
+    "answer": "json",
     "total": {
         "callbacks": 8,
         "instructions": 134826,
@@ -33,13 +36,13 @@ OTHERS = [FULL | {"answer": "1000 events"}, FULL | {"host": "apisix"}, FULL | {"
 
 
 def test_an_exchange_is_a_row_and_the_full_one_is_told_in_detail():
-    exchanges, callbacks, calls = instructions.profile_tables([FULL, *OTHERS])
+    exchanges, streams, callbacks, calls = instructions.profile_tables([*OTHERS, FULL])
     assert [row.name for row in exchanges.rows] == [
-        "mcp_gateway, everything (envoy)",
-        "mcp_gateway, everything (envoy, 1000 events)",
         "mcp_gateway, everything (apisix)",
         "mcp_auth (envoy)",
+        "mcp_gateway, everything (envoy)",
     ]
+    assert [row.name for row in streams.rows] == ["mcp_gateway, everything (envoy)"]
     assert exchanges.cell(instructions.FULL_NAME, instructions.HOST_CALLS) == 29
     assert [(row.name, row.cells) for row in callbacks.rows] == [
         ("proxy_on_request_headers", (1, 47334, 3, 1)),
