@@ -26,8 +26,8 @@ def measure(
     progress: Callable[[str], None],
     upstream_edit: Edit | None = None,
 ) -> list[Reading]:
-    """The memory at `READINGS` points at most, after the first requests and after at least `requests`. `loads` makes what is
-    sent before the next point, so many times over: others each time.
+    """The memory at `READINGS` points at most: after the first requests, and until at least `requests`. `loads` makes
+    what is sent next, again and again until the next point.
 
     Raises:
         ProbeError: The configuration is not what its name says.

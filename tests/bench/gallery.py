@@ -43,5 +43,5 @@ def plots(results: Results) -> list[Bars | Curve]:
         if name.startswith(growth.PREFIX):
             drawn.append(Curve(name, lines, results[name].title))
         if name.startswith(GROWTH):
-            drawn.append(Curve(name, ("instructions",), results[name].title))
+            drawn.append(Curve(name, ("instructions",), f"Instructions of a warm exchange by {results[name].axis}"))
     return [plot for plot in drawn if plot.table in results]

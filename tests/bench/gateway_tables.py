@@ -43,8 +43,8 @@ def latencies(compared: gateway.Compared, rounds: int, progress: Callable[[str],
         cells.append(AIM_P99 if name == gateway.ALL_FILTERS else None)
         rows.append(Row(name, tuple(cells)))
     title = (
-        f"Time of a warm tools/call at {rate:,.0f} requests a second, which is {latency.PART:.0%} of what the slowest of"
-        " these takes"
+        f"Time of a warm tools/call at {rate:,.0f} requests a second, which is {latency.PART:.0%} of what the slowest"
+        " of these takes"
     )
     return Table(LATENCY, title, columns, rows, rounds)
 

@@ -73,9 +73,7 @@ def tables(rounds: int, progress: Callable[[str], None]) -> list[Table]:
     return [_table(name, axis, samples, rounds) for name, axis in AXES.items()]
 
 
-def measure(
-    all_points: Sequence[Point], rounds: int, progress: Callable[[str], None]
-) -> dict[Point, list[float]]:
+def measure(all_points: Sequence[Point], rounds: int, progress: Callable[[str], None]) -> dict[Point, list[float]]:
     """Microseconds of CPU over router only, one value a round. The router gets each load right before."""
     samples: dict[Point, list[float]] = {point: [] for point in all_points}
     router = Variant(ROUTER, router_only, [])
@@ -162,7 +160,7 @@ def _rules(issuer: Issuer, number: int) -> Edit:
 
 
 def _keys(issuer: Issuer) -> Edit:
-    """All filters with one limit, by tool. Headers are believed, so that calls can be of other tools than the body's."""
+    """All filters with one limit, by tool. Headers are believed, so that they can name other tools than the body."""
     settings = gateway.settings(issuer)
     settings["admission"] |= {"validation": "trust_headers", "batches": "allow"}
     settings["quota"] |= {"limits": [keys.LIMIT], "max_subjects": keys.ROOM}

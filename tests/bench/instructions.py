@@ -10,7 +10,8 @@ from bench.results import Column, Row, Table
 from e2e.envoy_config import REPOSITORY
 
 ARGV = ["cargo", "run", "--quiet", "--locked", "-p", "mcp-tests", "--bin", "costs", "--"]
-LIMIT_SECONDS = 600
+LIMIT_SECONDS = 1800
+"""It is built first."""
 EXCHANGES, STREAMS = "instructions-exchange", "instructions-exchange-stream"
 CALLBACKS, CALLS, GROWTH = "instructions-callbacks", "instructions-host-calls", "instructions-growth-"
 JSON_ANSWER = "json"
@@ -49,8 +50,8 @@ def counted(what: str) -> list[Tree]:
 
 
 def profile_tables(profiles: Sequence[Tree]) -> list[Table]:
-    """A table of exchanges that are answered with JSON, and one of those with a stream; of all filters on Envoy a table of
-    the callbacks, and one of the calls into the host."""
+    """A table of exchanges that are answered with JSON, and one of those with a stream; of all filters on Envoy a table
+    of the callbacks, and one of the calls into the host."""
     (full,) = (each for each in profiles if exchange_name(each) == FULL_NAME and each["answer"] == JSON_ANSWER)
     columns = [Column(name, digits=0) for name in TOTALS.values()]
     tables = []

@@ -14,6 +14,7 @@ from bench.results import Cell, Results, Table
 
 OURS = "mcp_gateway"
 BLUE, GREY, COLOURS = "#1f77b4", "#9a9a9a", ("#1f77b4", "#9a9a9a", "#e08214", "#2ca02c")
+TICKS = 6
 STYLE = Style(
     background="white",
     plot_background="white",
@@ -59,12 +60,12 @@ def _bars(plot: Bars, table: Table) -> str:
         **_settings(plot.title, 130 + 26 * len(rows) * len(chosen)),
         show_legend=len(chosen) > 1,
         legend_at_bottom=True,
-        print_values=True,
-        print_values_position="top",
-        value_formatter=lambda value: f"{value:,.{chosen[0].digits}f}",
+        value_formatter=lambda value: f"{value:,.0f}",
         x_title=chosen[0].heading if len(chosen) == 1 else chosen[0].unit,
     )
-    chart.x_labels = [name for name, _ in rows]
+    # The figures are beside the names: on the bars they would be in the way of the short ones.
+    chart.x_labels = [f"{name}: {' / '.join(f'{value:,.0f}' for value in values)}" for name, values in rows]
+    chart.y_labels = ticks([value for _, values in rows for value in values])
     for place, column in enumerate(chosen):
         colour = COLOURS[place]
         shown = [
@@ -73,6 +74,16 @@ def _bars(plot: Bars, table: Table) -> str:
         ]
         chart.add(column.name, shown)
     return _svg(chart, plot.table)
+
+
+def ticks(values: Sequence[float]) -> list[float]:
+    """From 0 (or below, if a value is) to the largest value and beyond, in at most `TICKS` round steps."""
+    lowest, highest = min(0.0, *values), max(1.0, *values)
+    rough = (highest - lowest) / (TICKS - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    first, last = math.floor(lowest / step), math.ceil(highest / step)
+    return [step * place for place in range(first, last + 1)]
 
 
 def _curve(plot: Curve, table: Table) -> str:
@@ -125,6 +136,7 @@ def _settings(title: str, height: int) -> dict[str, object]:
         "height": height,
         "explicit_size": True,
         "margin": 16,
+        "margin_right": 48,
         "style": STYLE,
         "js": [],
         "pretty_print": True,

@@ -55,7 +55,9 @@ def comparisons(nothing: Path) -> list[Comparison]:
     events = f"an answer of {streams.EVENTS:,} events"
     return [
         _comparison("calls", "counted tools/call (2026-07-28) of 200 B", counters(nothing), calls, native),
-        _comparison("tool-stream", f"{events}, MCP progress and a result", readers(["id"], CALL, ESTIMATED), tools, reader),
+        _comparison(
+            "tool-stream", f"{events}, MCP progress and a result", readers(["id"], CALL, ESTIMATED), tools, reader
+        ),
         _comparison(
             "model-stream",
             f"{events}, an OpenAI chat completion",

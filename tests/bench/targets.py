@@ -81,7 +81,13 @@ TARGETS = (
     Target("Size of mcp_gateway.wasm", module_tables.SIZE, "mcp_gateway.wasm", "loaded", 900, "KiB", KIB, 0),
     Target("From load to configured", module_tables.LOAD, gateway.ALL_FILTERS, "wall clock", 50, "ms", digits=0),
     Target(
-        "Growth of the module's memory after warm-up", gateway_tables.MEMORY, "", gateway_tables.GROWN, 0, "KiB", digits=0
+        "Growth of the module's memory after warm-up",
+        gateway_tables.MEMORY,
+        "",
+        gateway_tables.GROWN,
+        0,
+        "KiB",
+        digits=0,
     ),
 )
 

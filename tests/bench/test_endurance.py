@@ -43,12 +43,17 @@ def envoy(monkeypatch):
 
 @pytest.mark.parametrize("requests", [1000, 1001, 12345])
 def test_memory_is_read_after_the_first_requests_and_after_all(envoy, requests):
-    loads = [Sent(9), Sent(1)]
-    readings = endurance.measure(VARIANT, lambda: loads, requests, lambda _: None)
+    made: list[list[Sent]] = []
+
+    def loads() -> list[Sent]:
+        made.append([Sent(9), Sent(1)])
+        return made[-1]
+
+    readings = endurance.measure(VARIANT, loads, requests, lambda _: None)
     counts = [reading.requests for reading in readings]
     assert counts[0] == 10 and counts[-2] < requests <= counts[-1] < requests + 10
     assert counts == sorted(set(counts)) and len(counts) == endurance.READINGS
-    assert loads[0].turns == loads[1].turns == list(range(counts[-1] // 10))
+    assert [[load.turns for load in each] for each in made] == [[[turn]] * 2 for turn in range(counts[-1] // 10)]
     assert envoy == [counts[-1]], "each must have been counted"
 
 

@@ -25,6 +25,20 @@ def test_a_curve_has_the_points_of_which_there_is_a_logarithm():
     assert plots.points(TABLE, "native") == [(1, 3), (10, 30), (100, 300)]
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([11, 34, 75], [0, 20, 40, 60, 80]),
+        ([0.2, 0.1], [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        ([-3, 60], [-20, 0, 20, 40, 60]),
+        ([23_108, 702], [0, 5000, 10_000, 15_000, 20_000, 25_000]),
+    ],
+)
+def test_an_axis_has_few_round_steps_around_all_values(values, shown):
+    assert plots.ticks(values) == pytest.approx(shown)
+    assert len(shown) <= plots.TICKS + 1
+
+
 @pytest.mark.parametrize("plot", [CURVE, BARS], ids=["curve", "bars"])
 def test_a_plot_is_the_same_again_and_says_what_it_shows(plot):
     drawn = plots.svg(plot, TABLE)

@@ -60,9 +60,9 @@ def test_what_is_not_there_is_nothing(tmp_path):
     results = Results.load(tmp_path / "none.json")
     assert list(results) == []
     results.add([made("one", 1, None, None)], FIRST)
-    assert [results.cell(*place) for place in (("no", "ours", "total"), ("one", "no", "total"), ("one", "ours", "no"))] == [
-        None
-    ] * 3
+    assert [
+        results.cell(*place) for place in (("no", "ours", "total"), ("one", "no", "total"), ("one", "ours", "no"))
+    ] == [None] * 3
 
 
 # Against what was kept before
@@ -88,8 +88,8 @@ def test_figures_differ_beyond_the_spread_of_both(before, now, different):
 
 def test_a_comparison_says_what_a_figure_was_and_what_it_is():
     kept = Results()
-    kept.add([made("one", Figure(100, 90, 110), 0.75, 0.8)], FIRST)
-    table = compare.compared(kept, made("one", Figure(50, 45, 55), 0.5, 0.8))
+    kept.add([made("one", Figure(100, 90, 110), 0.75, 1)], FIRST)
+    table = compare.compared(kept, made("one", Figure(50, 45, 55), 0.5, 1))
     assert [(row.name, row.cells) for row in table.rows] == [
         ("ours: total, µs", ("100.0 (90.0 to 110.0)", "50.0 (45.0 to 55.0)", 0.5, "less"))
     ]

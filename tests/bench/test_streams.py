@@ -14,8 +14,8 @@ from unittest.mock import MagicMock
 import pytest
 
 from bench import gateway, idle, large, memory, sse, streams
-from bench.fleet import UPSTREAM
 from bench.first_event import CHUNKS_END, Client, has_ended, has_event
+from bench.fleet import UPSTREAM
 from bench.load import LoadError, Post
 from bench.memory import Memory
 from bench.upstream import HoldingUpstream, answer_with, read_request

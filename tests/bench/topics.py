@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import auth, engine_tables, gateway, gateway_tables, growth, instructions, module_tables, nothing, quota, session, sse, stream_tables
+from bench import (
+    auth,
+    engine_tables,
+    gateway,
+    gateway_tables,
+    growth,
+    instructions,
+    module_tables,
+    nothing,
+    quota,
+    session,
+    sse,
+    stream_tables,
+)
 from bench.comparison import compare
 from bench.results import Table
 
