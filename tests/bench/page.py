@@ -2,7 +2,6 @@
 
 import re
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from bench import targets
 from bench.gallery import plots
@@ -30,9 +29,9 @@ def unplaced(page: str, results: Results) -> set[str]:
     return {table for table in results if not any(fnmatchcase(table, name) for name in names)}
 
 
-def write(results: Results, path: Path = PAGE) -> None:
+def write(results: Results) -> None:
     """Brings the page up to the results."""
-    path.write_text(rendered(path.read_text(), results))
+    PAGE.write_text(rendered(PAGE.read_text(), results))
 
 
 def _block(name: str, results: Results) -> str:

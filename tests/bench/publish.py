@@ -8,8 +8,9 @@ from bench.results import Results
 
 
 def write(results: Results) -> None:
-    """Writes all of it."""
+    """Writes all of it. Plots and page are made from the figures as they are in the file: with fewer digits."""
     results.save(page.FIGURES)
+    results = Results.load(page.FIGURES)
     for drawn in page.FIGURES.parent.glob("*.svg"):
         drawn.unlink()  # Of a table that there may be no more.
     plots.draw(results, page.FIGURES.parent)

@@ -4,15 +4,16 @@ import sys
 
 import pytest
 
+from bench import page
 from bench.figures import Figure
 from bench.gallery import Bars, Curve
-from bench.results import Column, Row, Table
+from bench.results import Column, Origin, Results, Row, Table
 from e2e.envoy_config import REPOSITORY
 
 sys.path.append(str(REPOSITORY / ".tools/bench"))
 pytest.importorskip("pygal", reason="tests/bench/setup.sh installs it")
 
-from bench import plots  # noqa: E402
+from bench import plots, publish  # noqa: E402
 
 ROWS = [Row("1", (Figure(50, 49, 51), 3), 1), Row("10", (Figure(-2, -3, 1), 30), 10), Row("100", (None, 300), 100)]
 TABLE = Table("growth", "Title", [Column("mcp_gateway", "µs"), Column("native", "µs")], ROWS, 5, "limits")
@@ -46,3 +47,18 @@ def test_a_plot_is_the_same_again_and_says_what_it_shows(plot):
     for words in (plot.title, "µs", "mcp_gateway", "native"):
         assert words in drawn
     assert "<script" not in drawn
+
+
+def test_what_is_written_is_made_from_what_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "FIGURES", tmp_path / "bench/figures.json")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    page.PAGE.write_text("<!-- bench: * -->\n<!-- /bench -->\n")
+    results, exact = Results(), Row("1", (Figure(12.749996, 1, 20), 1), 1)
+    results.add([Table("growth-rules", "Rules", TABLE.columns, [exact], 5, "rules")], Origin("machine", "today", "abc"))
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/growth-gone.svg").write_text("of a table that there is no more")
+    publish.write(results)
+    written = page.PAGE.read_text()
+    assert page.rendered(written, Results.load(page.FIGURES)) == written
+    assert "12.8" in written and "(bench/growth-rules.svg)" in written
+    assert [file.name for file in (tmp_path / "bench").glob("*.svg")] == ["growth-rules.svg"]
