@@ -40,7 +40,7 @@ IN_A_ROW = ("auth", "session", "quota", "sse")
 """The modules that do together what one does, in the order in which they hand on who calls."""
 NATIVE_SET = "Envoy's native jwt_authn, mcp and local_ratelimit"
 ALL_FILTERS, FOUR_MODULES = "mcp_gateway, all filters", "the same in four modules"
-CPU_SMALL, CPU_LARGE = "gateway-cpu-small", "gateway-cpu-large"
+CPU_SMALL, CPU_LARGE = "gateway-cpu-200b", "gateway-cpu-64kib"
 TABLES = {CPU_SMALL: SMALL, CPU_LARGE: LARGE}
 REFERENCES = {
     CPU_SMALL: Reference(NATIVE_SET, "the native set", {ALL_FILTERS: 0.75}),

@@ -25,7 +25,7 @@ from bench.workload import HEADERS, LARGE, SMALL, body
 from e2e.envoy_config import EnvoyConfig
 
 TRUSTING, ENFORCING = "mcp_session, trust_headers", "mcp_session, enforce"
-TABLES = {"cpu-small": SMALL, "cpu-large": LARGE}
+TABLES = {"cpu-200b": SMALL, "cpu-64kib": LARGE}
 REQUESTS = {SMALL: 1000, LARGE: 100}
 
 

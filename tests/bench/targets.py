@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from bench import gateway, gateway_tables, instructions, module_tables
 from bench.comparison import OVER
 from bench.figures import Figure
-from bench.results import Cell, Column, Results, Row, Table
+from bench.report import spread
+from bench.results import Column, Results, Row, Table
 
 NAME = "targets"
 KIB = 1024
@@ -26,13 +27,19 @@ class Target:
     scale: float = 1.0
     digits: int = 2
 
-    def measured(self, results: Results) -> float | None:
-        """The figure; nothing if it was not measured."""
+    def measured(self, results: Results) -> Figure | None:
+        """The figure; nothing if it was not measured. A number without a spread is its own quartiles."""
         if self.table not in results:
             return None
         cell = results.cell(self.table, self.row or results[self.table].rows[-1].name, self.column)
-        value = cell.median if isinstance(cell, Figure) else cell
-        return value / self.scale if isinstance(value, int | float) else None
+        match cell:
+            case Figure():
+                values = (cell.median, cell.low, cell.high)
+            case int() | float():
+                values = (cell,) * 3
+            case _:
+                return None
+        return Figure(*(value / self.scale for value in values))
 
 
 TARGETS = (
@@ -99,20 +106,18 @@ def table(results: Results) -> Table:
 
 def _rows(results: Results) -> Iterator[Row]:
     for target in TARGETS:
-        value = target.measured(results)
-        aim = f"<= {_number(target, target.most)}"
-        measured = "not measured" if value is None else _number(target, value)
-        yield Row(target.name, (aim, measured, _verdict(target, value)))
+        figure = target.measured(results)
+        aim = f"<= {target.most:,.{target.digits}f} {target.unit}".rstrip()
+        if figure is None:
+            yield Row(target.name, (aim, "not measured", None))
+            continue
+        exact = figure.low == figure.median == figure.high
+        measured = f"{figure.median:,.{target.digits}f}" if exact else spread(figure, target.digits)
+        yield Row(target.name, (aim, f"{measured} {target.unit}".rstrip(), _verdict(target, figure.median)))
 
 
-def _verdict(target: Target, value: float | None) -> Cell:
-    if value is None:
-        return None
+def _verdict(target: Target, value: float) -> str:
     if value <= target.most:
         return "yes"
-    missed = _number(target, value - target.most)
+    missed = f"{value - target.most:,.{target.digits}f} {target.unit}".rstrip()
     return f"no, {missed} too much" if target.most == 0 else f"no, {value / target.most:.2f} times the aim"
-
-
-def _number(target: Target, value: float) -> str:
-    return f"{value:,.{target.digits}f} {target.unit}".rstrip()

@@ -109,6 +109,15 @@ def test_a_target_is_met_missed_or_not_measured():
         assert targets.table(results).rows[0].cells == ("<= 0.75", f"{value:.2f}", verdict)
 
 
+def test_a_target_is_told_with_the_spread_of_its_figure():
+    (target,) = (target for target in targets.TARGETS if target.unit == "ms" and target.scale == 1000)
+    rows = [Row(target.row, (Figure(150, 90, 240),))]
+    results = Results()
+    results.add([Table(target.table, "", [Column(target.column, "µs")], rows)], FIRST)
+    (row,) = (row for row in targets.table(results).rows if row.name == target.name)
+    assert row.cells == ("<= 0.20 ms", "0.15 (0.09 to 0.24) ms", "yes")
+
+
 def test_growth_is_that_of_the_last_reading():
     (target,) = (target for target in targets.TARGETS if target.most == 0)
     rows = [Row("1,000", (0,)), Row("1,000,000", (64,))]
