@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help wasm oci demo test setup test-core test-modules test-envoy lint fmt conformance bench soak
+.PHONY: help wasm oci demo test setup test-core test-modules test-envoy lint fmt conformance bench bench-compare bench-page bench-setup soak
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -49,12 +49,24 @@ conformance: wasm ## the official MCP conformance suite, direct and through Envo
 	@tests/conformance/setup.sh
 	@cd tests && ../.tools/venv/bin/python -m conformance.run
 
-bench: wasm ## measure CPU per request, event streams, token verification, speed of scan and estimator, module size; prints ratios
+bench: bench-setup ## measure in Envoy and in the harness what the filters cost; writes docs/performance.md, its figures and plots (OPTIONS='--only gateway')
+	@cd tests && $(BENCH).run --write $(OPTIONS)
+
+bench-compare: bench-setup ## measure, and compare with the figures in docs/bench (OPTIONS as for bench)
+	@cd tests && $(BENCH).run --compare $(OPTIONS)
+
+bench-page: ## write docs/performance.md and its plots again, from the figures in docs/bench
+	@tests/setup.sh python
+	@tests/bench/setup.sh
+	@cd tests && $(BENCH).publish
+
+BENCH = PYTHONPATH=../.tools/bench ../.tools/venv/bin/python -m bench
+
+bench-setup: wasm
 	@tests/setup.sh python
 	@tests/bench/setup.sh
 	@cargo build --quiet --locked --release -p mcp-bench-scan -p mcp-bench-estimate -p mcp-bench-verify
 	@filters/modules/wasm.sh build mcp-bench-scan -p mcp-bench-estimate -p mcp-bench-verify
-	@cd tests && PYTHONPATH=../.tools/bench ../.tools/venv/bin/python -m bench.run $(OPTIONS)
 
 soak: ## ten minutes of mixed traffic while servers are killed and come back; prints its figures (OPTIONS='--minutes 2')
 	@filters/modules/wasm.sh modules gateway

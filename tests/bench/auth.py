@@ -3,13 +3,14 @@
 Both judge tokens by keys that are written in their configuration, so no key server takes part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench import tokens
-from bench.load import Distinct, Same
+from bench.comparison import Comparison, Reference
+from bench.load import Distinct, Load, Same
 from bench.natives import jwt_authn, natively
 from bench.tokens import Issuer, bearer, tampered
-from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Topic, Variant, quiet, router_only
+from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Edit, Variant, quiet, router_only
 from bench.workload import HEADERS, SMALL, body
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
@@ -25,27 +26,26 @@ CACHE_HITS = "http.mcp.jwt_authn.jwt_cache_hit"
 EXPORT_KEY = "ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="
 
 
-def topics() -> list[Topic]:
+def comparisons() -> list[Comparison]:
     """What is compared."""
     issuer, content = Issuer(), body(SMALL)
+    known, new = same_token(issuer, content, REQUESTS_WARM), distinct_tokens(issuer, content, REQUESTS_COLD)
     return [
-        Topic(
-            "the same {} token again and again",
-            warm(issuer),
-            same_token(issuer, content, REQUESTS_WARM),
-            JWT_AUTHN,
-            "jwt_authn",
-            AIMS_WARM,
-        ),
-        Topic(
-            "another {} token with each request",
-            cold(issuer),
-            distinct_tokens(issuer, content, REQUESTS_COLD),
-            JWT_AUTHN,
-            "jwt_authn",
-            AIMS_COLD,
-        ),
+        _comparison(warm(issuer), known, "warm", "the same {} token again and again", AIMS_WARM),
+        _comparison(cold(issuer), new, "cold", "another {} token with each request", AIMS_COLD),
     ]
+
+
+def _comparison(
+    variants: Sequence[Variant], loads: Mapping[str, Load], name: str, title: str, aims: Mapping[str, float]
+) -> Comparison:
+    tables = {algorithm: f"auth-{name}-{algorithm.lower()}" for algorithm in loads}
+    return Comparison(
+        variants,
+        {table: loads[algorithm] for algorithm, table in tables.items()},
+        {table: title.format(algorithm) for algorithm, table in tables.items()},
+        dict.fromkeys(tables.values(), Reference(JWT_AUTHN, "jwt_authn", aims)),
+    )
 
 
 def warm(issuer: Issuer) -> list[Variant]:

@@ -6,18 +6,13 @@ number of requests. CPU time is the process's own, all threads, in nanoseconds, 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
 
+from bench import fleet
 from bench.figures import order
 from bench.load import Load
-from bench.variants import SHIPPED, Edit, ProbeError, Variant
-from e2e.envoy import Envoy
+from bench.variants import Edit, Variant
 
-UPSTREAM = Path(__file__).with_name("upstream.yaml")
-CLUSTER = "mcp_servers"
 WARM_UP_ROUNDS = 2
-COUNTED_SECONDS = 15.0
 
 Samples = dict[tuple[str, str], list[float]]
 
@@ -42,19 +37,7 @@ def measure(
         LoadError: A request was not answered as it must be.
     """
     samples: Samples = {(variant.name, load): [] for variant in variants for load in loads}
-    with ExitStack() as stack:
-        upstream = stack.enter_context(Envoy(UPSTREAM, edit=upstream_edit, log_level="error"))
-        envoys: dict[str, Envoy] = {}
-        for variant in variants:
-            progress(f"starting Envoy: {variant.name}")
-            envoy = stack.enter_context(
-                Envoy(SHIPPED, upstreams={CLUSTER: [upstream.port]}, edit=variant.edit, log_level="error")
-            )
-            for load in loads.values():
-                variant.probe(envoy.port, load.body, load.path)
-            if variant.prepare is not None:
-                variant.prepare(envoy.url, progress)
-            envoys[variant.name] = envoy
+    with fleet.started(variants, loads.values(), progress, upstream_edit) as envoys:
         targets = {name: (envoy.pid, envoy.url) for name, envoy in envoys.items()}
         for turn in range(-WARM_UP_ROUNDS, rounds):
             progress(f"round {max(turn + 1, 0)} of {rounds}")
@@ -68,17 +51,5 @@ def measure(
                         samples[name, load_name].append(used * 1e6 / load.number)
         requests = rounds * sum(load.number for load in loads.values())
         for variant in variants:
-            confirm(variant, envoys[variant.name], requests)
+            fleet.confirm(variant, envoys[variant.name], requests)
     return samples
-
-
-def confirm(variant: Variant, envoy: Envoy, requests: int) -> None:
-    """Our modules hand their counts over with their ticks, so the last ones may take a moment."""
-    deadline = time.monotonic() + COUNTED_SECONDS
-    while True:
-        try:
-            return variant.confirm(envoy.stats(), requests)
-        except ProbeError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.1)

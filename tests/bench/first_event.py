@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Self
 
-from bench.cpu import CLUSTER, UPSTREAM, confirm
+from bench import fleet
 from bench.load import HEAD_END, LENGTH, LoadError, Post, connect
-from bench.variants import SHIPPED, Edit, Variant
-from e2e.envoy import Envoy
+from bench.variants import Edit, Variant
 
 IDLE, BUSY = "idle before", "at work before"
 IN_A_ROW = 5
@@ -96,16 +95,8 @@ def measure(
         LoadError: A request was not answered as it must be.
     """
     samples: Samples = {(variant.name, before): [] for variant in variants for before in (IDLE, BUSY)}
-    with ExitStack() as stack:
-        upstream = stack.enter_context(Envoy(UPSTREAM, edit=upstream_edit, log_level="error"))
-        envoys: dict[str, Envoy] = {}
-        clients: dict[str, Client] = {}
-        for variant in variants:
-            progress(f"starting Envoy: {variant.name}")
-            ports = {CLUSTER: [upstream.port]}
-            envoy = stack.enter_context(Envoy(SHIPPED, upstreams=ports, edit=variant.edit, log_level="error"))
-            variant.probe(envoy.port, post.body, post.path)
-            envoys[variant.name], clients[variant.name] = envoy, stack.enter_context(Client(envoy.url, post))
+    with fleet.started(variants, [post], progress, upstream_edit) as envoys, ExitStack() as stack:
+        clients = {name: stack.enter_context(Client(envoy.url, post)) for name, envoy in envoys.items()}
         for turn in range(-WARM_UP_ROUNDS, rounds):
             progress(f"first events, round {max(turn + 1, 0)} of {rounds}")
             # Not in turns: it matters who was asked before.
@@ -116,5 +107,5 @@ def measure(
                     samples[name, IDLE].append(first)
                     samples[name, BUSY].append(last)
         for variant in variants:
-            confirm(variant, envoys[variant.name], rounds * IN_A_ROW)
+            fleet.confirm(variant, envoys[variant.name], rounds * IN_A_ROW)
     return samples

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench import memory, streams
-from bench.cpu import CLUSTER
 from bench.first_event import has_event
+from bench.fleet import CLUSTER
 from bench.load import LoadError, Post, Same, connect
 from bench.memory import Memory
 from bench.upstream import HoldingUpstream

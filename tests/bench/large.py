@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench import memory, streams
-from bench.cpu import CLUSTER
 from bench.figures import order
 from bench.first_event import CHUNKS_END
+from bench.fleet import CLUSTER
 from bench.load import LoadError, Post, connect
 from bench.variants import SHIPPED, Variant
 from e2e.envoy import Envoy

@@ -50,9 +50,7 @@ class Load(Protocol):
 class Same:
     """The same request again and again."""
 
-    def __init__(
-        self, body: bytes, number: int, headers: Mapping[str, str] = HEADERS, path: str = PATH
-    ) -> None:
+    def __init__(self, body: bytes, number: int, headers: Mapping[str, str] = HEADERS, path: str = PATH) -> None:
         self.body, self.number, self.path, self._headers = body, number, path, headers
 
     def drive(self, url: str, turn: int) -> None:
@@ -65,7 +63,9 @@ class Same:
             argv = [h2load, "--h1", "-t1", f"-c{CONNECTIONS}", f"-n{self.number}", "-d", file.name]
             for name, value in self._headers.items():
                 argv += ["-H", f"{name}: {value}"]
-            done = subprocess.run([*argv, urljoin(url, self.path)], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+            done = subprocess.run(
+                [*argv, urljoin(url, self.path)], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+            )
         check(done.stdout + done.stderr, self.number)
 
 

@@ -6,28 +6,25 @@ does not; nobody else comes near a limit.
 
 import itertools
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import streams
-from bench.load import Distinct, Same, drive_each, request
+from bench.comparison import Comparison, Reference
+from bench.load import Load, Same
 from bench.natives import LOCAL_RATELIMIT_OK, METADATA_ADDED, local_ratelimit, natively, sse_to_metadata
 from bench.upstream import answer_with
-from bench.variants import NATIVE, OTHER_NAME, PLUGIN, ROUTER, Topic, Variant, does_nothing, quiet, router_only
-from bench.workload import HEADERS, PATH, SMALL, TOOL, body
+from bench.variants import NATIVE, NOTHING, OTHER_NAME, PLUGIN, ROUTER, Variant, does_nothing, quiet, router_only
+from bench.workload import HEADERS, PATH, SMALL, body
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
 MODULE = REPOSITORY / "dist/mcp_quota.wasm"
 LOCAL_RATELIMIT, SSE_TO_METADATA = "Envoy's native local_ratelimit", "Envoy's native sse_to_metadata"
 ONE_LIMIT, FIVE_LIMITS = "mcp_quota, 1 limit on tokens", "mcp_quota, 5 limits on tokens, 5 keys"
-FEW, MANY = 100, 1_000_000
-FEW_KEYS, MANY_KEYS = f"mcp_quota, {FEW} keys", f"mcp_quota, {MANY:,} keys"
 AIMS = {FIVE_LIMITS: 3.0}
 AIMS_STREAMS = {ONE_LIMIT: 0.6}
-AIMS_KEYS = {MANY_KEYS: 1.2}
-REQUESTS, REQUESTS_STREAMS, REQUESTS_KEYS = 500, 20, 300
+REQUESTS, REQUESTS_STREAMS = 500, 20
 
 ENOUGH = 2**50
 NOBODY = "nobody"
@@ -41,52 +38,39 @@ PROMPT = {
     "stream": True,
     "stream_options": {"include_usage": True},
 }
-BATCH, BATCHES_AT_ONCE = 64, 500
 
 ALLOWED = "wasmcustom.mcp_quota_calls.limit.requests_0.outcome.allowed"
 EXACT, ESTIMATED = (f"wasmcustom.mcp_quota_usage.provenance.{word}" for word in ("exact", "estimated"))
 
 
-def topics(nothing: Path) -> list[Topic]:
+def comparisons(nothing: Path) -> list[Comparison]:
     """What is compared. `nothing` is the module that does nothing."""
     completion = CALLER | {"Content-Type": "application/json"}
     prompt = json.dumps(PROMPT, separators=(",", ":")).encode()
+    native = Reference(LOCAL_RATELIMIT, "local_ratelimit", AIMS)
+    reader = Reference(SSE_TO_METADATA, "sse_to_metadata", AIMS_STREAMS)
+    calls = Same(body(SMALL), REQUESTS, CALL)
+    tools = Same(body(SMALL), REQUESTS_STREAMS, CALL, EVENTS_PATH)
+    models = Same(prompt, REQUESTS_STREAMS, completion, COMPLETIONS_PATH)
+    events = f"an answer of {streams.EVENTS:,} events"
     return [
-        Topic(
-            "counted tools/call (2026-07-28) of 200 B",
-            counters(nothing),
-            {"": Same(body(SMALL), REQUESTS, CALL)},
-            LOCAL_RATELIMIT,
-            "local_ratelimit",
-            AIMS,
+        _comparison("calls", "counted tools/call (2026-07-28) of 200 B", counters(nothing), calls, native),
+        _comparison(
+            "tool-stream", f"{events}, MCP progress and a result", readers(["id"], CALL, ESTIMATED), tools, reader
         ),
-        Topic(
-            f"an answer of {streams.EVENTS:,} events, MCP progress and a result",
-            readers(["id"], CALL, ESTIMATED),
-            {"": Same(body(SMALL), REQUESTS_STREAMS, CALL, EVENTS_PATH)},
-            SSE_TO_METADATA,
-            "sse_to_metadata",
-            AIMS_STREAMS,
-            answer_with_streams,
-        ),
-        Topic(
-            f"an answer of {streams.EVENTS:,} events, an OpenAI chat completion",
+        _comparison(
+            "model-stream",
+            f"{events}, an OpenAI chat completion",
             readers(["usage", "total_tokens"], completion, EXACT),
-            {"": Same(prompt, REQUESTS_STREAMS, completion, COMPLETIONS_PATH)},
-            SSE_TO_METADATA,
-            "sse_to_metadata",
-            AIMS_STREAMS,
-            answer_with_streams,
-        ),
-        Topic(
-            "1 limit on requests, with few keys and with many",
-            few_and_many(),
-            {"": Distinct(body(SMALL), REQUESTS_KEYS, spread(random.Random(MANY)))},
-            FEW_KEYS,
-            f"{FEW} keys",
-            AIMS_KEYS,
+            models,
+            reader,
         ),
     ]
+
+
+def _comparison(name: str, title: str, variants: Sequence[Variant], load: Load, reference: Reference) -> Comparison:
+    table = f"quota-{name}"
+    return Comparison(variants, {table: load}, {table: title}, {table: reference}, answer_with_streams)
 
 
 def counters(nothing: Path) -> list[Variant]:
@@ -97,7 +81,7 @@ def counters(nothing: Path) -> list[Variant]:
     native, by_principal = local_ratelimit(), local_ratelimit(by_principal=True)
     return [
         Variant(ROUTER, router_only, anything),
-        Variant("a module that does nothing", does_nothing(nothing), anything),
+        Variant(NOTHING, does_nothing(nothing), anything),
         Variant(LOCAL_RATELIMIT, natively(native), anything, {}, LOCAL_RATELIMIT_OK),
         Variant("the same, by principal", natively(by_principal), anything, {}, LOCAL_RATELIMIT_OK),
         Variant("Envoy's native mcp and local_ratelimit", natively(NATIVE, native), anything, {}, LOCAL_RATELIMIT_OK),
@@ -118,44 +102,6 @@ def readers(path: Sequence[str], passes: dict[str, str], counter: str) -> list[V
         Variant(SSE_TO_METADATA, natively(sse_to_metadata(path)), anything, {}, METADATA_ADDED),
         _ours(ONE_LIMIT, limits("tokens", "principal"), counter, passes=passes),
     ]
-
-
-def few_and_many() -> list[Variant]:
-    """Configurations that count the calls of `spread`, the baseline first: by agent, of which there are few, and by
-    tool, of which there are many. All of them are in the table before any is measured."""
-    room = {"max_subjects": 2**20}
-    return [
-        Variant(ROUTER, router_only, [CALL, _of_nobody(CALL)]),
-        _ours(FEW_KEYS, limits("requests", "agent"), ALLOWED, **room),
-        _ours(MANY_KEYS, limits("requests", "tool"), ALLOWED, prepare=call_each_tool, **room),
-    ]
-
-
-def spread(chance: random.Random) -> Callable[[], dict[str, str]]:
-    """Headers of calls by one of `FEW` agents of one of `MANY` tools."""
-    return lambda: CALL | {"X-Agent": f"agent-{chance.randrange(FEW)}", "Mcp-Name": tool(chance.randrange(MANY))}
-
-
-def call_each_tool(url: str, progress: Callable[[str], None]) -> None:
-    """Calls each of the tools once, in batches, which 2025-03-26 has. One for which the table had no room would be
-    refused, and that is a `LoadError`."""
-    headers = CALLER | {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-03-26"}
-    for start in range(0, MANY, BATCH * BATCHES_AT_ONCE):
-        progress(f"{start:,} of {MANY:,} keys in the table")
-        numbers = range(start, min(start + BATCH * BATCHES_AT_ONCE, MANY))
-        batches = [batch(numbers[first : first + BATCH]) for first in range(0, len(numbers), BATCH)]
-        drive_each(url, [request(url, headers, content) for content in batches])
-
-
-def batch(numbers: Sequence[int]) -> bytes:
-    """The body that calls the tools of these numbers."""
-    call = {"jsonrpc": "2.0", "method": "tools/call"}
-    return json.dumps([call | {"id": number, "params": {"name": tool(number)}} for number in numbers]).encode()
-
-
-def tool(number: int) -> str:
-    """One of the tools."""
-    return f"{TOOL}-{number:07}"
 
 
 def _of_nobody(headers: Mapping[str, str]) -> dict[str, str]:

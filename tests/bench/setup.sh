@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what `make bench` needs besides Envoy: h2load (Debian package nghttp2-client), and wasmtime for
+# Installs what `make bench` needs besides Envoy: h2load (Debian package nghttp2-client), and wasmtime and pygal for
 # Python (into .tools/bench). Does nothing, at once, for what is there already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,7 +23,7 @@ fi
 pins=tests/bench/requirements.txt
 want=$(sha256sum "$pins" | cut -d' ' -f1)
 if [[ ! -f .tools/bench/.installed || $(<.tools/bench/.installed) != "$want" ]]; then
-  echo "bench: installing wasmtime into .tools/bench"
+  echo "bench: installing wasmtime and pygal into .tools/bench"
   rm -rf .tools/bench
   quietly "could not install $pins: check that pip can download packages, then try again" \
     .tools/venv/bin/pip install --quiet --disable-pip-version-check --target .tools/bench --requirement "$pins"

@@ -9,18 +9,20 @@ from pathlib import Path
 
 from bench import quota, streams
 from bench.auth import CACHE
+from bench.comparison import Comparison, Reference
+from bench.gateway import ALL_FILTERS, ONE_PATH, all_filters
 from bench.load import Post, Same
 from bench.natives import METADATA_ADDED, jwt_authn, local_ratelimit, natively, sse_to_metadata
-from bench.tokens import NAME, Issuer, bearer
+from bench.tokens import Issuer, bearer
 from bench.upstream import answer_with
 from bench.variants import (
     NATIVE,
     NO_METHOD,
+    NOTHING,
     OTHER_NAME,
     PLUGIN,
     ROUTER,
     Edit,
-    Topic,
     Variant,
     does_nothing,
     quiet,
@@ -29,32 +31,29 @@ from bench.variants import (
 from bench.workload import HEADERS, PATH, SMALL, body
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
-OURS_ALONE, OURS_TOGETHER = REPOSITORY / "dist/mcp_sse.wasm", REPOSITORY / "dist/mcp_gateway.wasm"
-GATEWAY_YAML, GATEWAY_PLUGIN = REPOSITORY / "envoy/gateway.yaml", "mcp_gateway"
+MODULE = REPOSITORY / "dist/mcp_sse.wasm"
 SSE_TO_METADATA = "Envoy's native sse_to_metadata"
 NATIVE_SET = "the same, after jwt_authn, mcp and local_ratelimit"
-ALONE, MEASURING, ALL_FILTERS = "mcp_sse", "mcp_sse, measure", "mcp_gateway, all filters"
+ALONE, MEASURING = "mcp_sse", "mcp_sse, measure"
 OURS = (ALONE, MEASURING, ALL_FILTERS)
 AIMS = {ALL_FILTERS: 0.6}
 AIM_FIRST_EVENT, AIM_MEMORY = 200.0, 4.0
 """Microseconds, and KiB of a stream, over router only."""
 REQUESTS = 20
 
-MANY_PATH, ONE_PATH, OPEN_PATH, LARGE_PATH = "/events", "/event", "/open", "/large"
-"""Where 1,000 events come, or one, or one with more to come, or 100 MB of them."""
+MANY_PATH, OPEN_PATH, LARGE_PATH = "/events", "/open", "/large"
+"""Where 1,000 events come, or one with more to come, or 100 MB of them."""
 PATHS = (PATH, MANY_PATH, ONE_PATH, OPEN_PATH, LARGE_PATH)
 ALGORITHM = "RS256"
 EVENTS = "wasmcustom.mcp_sse_events"
 BODY = body(SMALL)
-CALLBACK = '(func (export "proxy_on_response_body") (param i32 i32 i32) (result i32) (i32.const 0))'
-"""What the module that does nothing needs besides, since ours look at bodies on their way back."""
 
 
 class Compared:
     """The configurations, the baseline first, and a request that each lets pass."""
 
     def __init__(self, nothing: Path) -> None:
-        """`nothing` is the module that does nothing."""
+        """`nothing` is a module that does nothing, with our module's callbacks."""
         issuer = Issuer()
         caller = bearer(issuer.token(ALGORITHM, scope="mcp:read", org={"id": "acme"}))
         self._headers = HEADERS | caller
@@ -66,27 +65,26 @@ class Compared:
         ours = ([self._headers, mismatched, HEADERS], {400: [nameless]})
         self.variants: Sequence[Variant] = [
             Variant(ROUTER, router_only, anything),
-            Variant("a module that does nothing", does_nothing(nothing), anything),
+            Variant(NOTHING, does_nothing(nothing), anything),
             Variant(SSE_TO_METADATA, natively(numbers), anything, {}, METADATA_ADDED),
             Variant(NATIVE_SET, native_set, [self._headers], strict, METADATA_ADDED),
             Variant(ALONE, _alone(measure=False), *ours),
             Variant(MEASURING, _alone(measure=True), *ours, EVENTS),
-            Variant(ALL_FILTERS, _all_filters(issuer), [self._headers], strict, quota.ESTIMATED),
+            Variant(ALL_FILTERS, all_filters(issuer, PATHS), [self._headers], strict, quota.ESTIMATED),
         ]
 
     def post(self, path: str) -> Post:
         """The request, to be answered as that path says."""
         return Post(path, self._headers, BODY)
 
-    def topic(self) -> Topic:
+    def comparison(self) -> Comparison:
         """CPU of a stream of 1,000 events."""
-        return Topic(
-            f"an answer of {streams.EVENTS:,} events, MCP progress and a result",
+        table = "sse-cpu"
+        return Comparison(
             self.variants,
-            {"": Same(BODY, REQUESTS, self._headers, MANY_PATH)},
-            SSE_TO_METADATA,
-            "sse_to_metadata",
-            AIMS,
+            {table: Same(BODY, REQUESTS, self._headers, MANY_PATH)},
+            {table: f"an answer of {streams.EVENTS:,} events, MCP progress and a result"},
+            {table: Reference(SSE_TO_METADATA, "sse_to_metadata", AIMS)},
             answer_with_streams,
         )
 
@@ -102,24 +100,7 @@ def _alone(*, measure: bool) -> Edit:
 
     def edit(config: EnvoyConfig) -> None:
         quiet(config)
-        config.set_module(PLUGIN, OURS_ALONE)
-        config.replace_settings(PLUGIN, settings)
-
-    return edit
-
-
-def _all_filters(issuer: Issuer) -> Edit:
-    """All filters as `envoy/gateway.yaml` has them, with that issuer, and limits that nobody reaches."""
-    settings = EnvoyConfig.load(GATEWAY_YAML).settings(GATEWAY_PLUGIN)
-    settings["admission"]["paths"] = PATHS
-    (trusted,) = settings["auth"]["issuers"]
-    trusted |= {"issuer": NAME, "jwks": issuer.jwks()}
-    for limit in settings["quota"]["limits"]:
-        limit["limit"] = quota.ENOUGH
-
-    def edit(config: EnvoyConfig) -> None:
-        quiet(config)
-        config.set_module(PLUGIN, OURS_TOGETHER)
+        config.set_module(PLUGIN, MODULE)
         config.replace_settings(PLUGIN, settings)
 
     return edit

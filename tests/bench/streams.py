@@ -8,9 +8,9 @@ WORDS = ("The", " answer", " to", " that", " is", " forty", "-two", ",", " über
 TOKENS_IN, TOKENS_OUT = 25, EVENTS - 4
 
 
-def progress() -> bytes:
-    """An answer to a `tools/call`: progress notifications, then the result."""
-    return b"".join(_events())
+def progress(events: int = EVENTS) -> bytes:
+    """An answer to a `tools/call` of so many events: progress notifications, then the result."""
+    return b"".join(_events(events))
 
 
 def result() -> bytes:
@@ -39,14 +39,14 @@ def completion() -> bytes:
     return b"".join(b"data: " + text + b"\n\n" for text in (*map(_json, _chunks()), b"[DONE]"))
 
 
-def _events() -> Iterator[bytes]:
-    return (_event(message) for message in _progress())
+def _events(number: int = EVENTS) -> Iterator[bytes]:
+    return (_event(message) for message in _progress(number))
 
 
-def _progress() -> Iterator[dict[str, object]]:
-    for number in range(1, EVENTS):
+def _progress(events: int) -> Iterator[dict[str, object]]:
+    for number in range(1, events):
         text = f"Read page {number} of the archive:{WORDS[number % len(WORDS)]}"
-        params = {"progressToken": "bench", "progress": number, "total": EVENTS - 1, "message": text}
+        params = {"progressToken": "bench", "progress": number, "total": events - 1, "message": text}
         yield {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
     content = [{"type": "text", "text": "The answer is forty-two."}]
     yield {"jsonrpc": "2.0", "id": 1, "result": {"resultType": "complete", "content": content}}

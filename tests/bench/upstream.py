@@ -18,7 +18,7 @@ READ_SECONDS = 20.0
 def answer_with(config: EnvoyConfig, streams: Mapping[str, bytes]) -> None:
     """Makes the second Envoy answer with the event stream that belongs to a path."""
     routes = config.connection_manager()["route_config"]
-    routes["max_direct_response_body_size_bytes"] = 1024 * 1024
+    routes["max_direct_response_body_size_bytes"] = 4 * 1024 * 1024
     (host,) = routes["virtual_hosts"]
     (document,) = host["routes"]
     for path, stream in streams.items():

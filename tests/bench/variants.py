@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.load import Load
 from bench.workload import HEADERS, PATH
 from e2e.envoy_config import REPOSITORY, EnvoyConfig
 
@@ -23,6 +22,7 @@ NATIVE = {
         "max_request_body_size": 1024 * 1024,
     },
 }
+ROUTER, NATIVE_NAME, NOTHING = "router only", "Envoy's native mcp", "a module that does nothing"
 OTHER_NAME = {**HEADERS, "Mcp-Name": "other"}
 NO_METHOD = {name: value for name, value in HEADERS.items() if name != "Mcp-Method"}
 NOT_JSON = {**HEADERS, "Content-Type": "text/plain"}
@@ -80,21 +80,6 @@ class Variant:
             raise ProbeError(f"{self.name}: answered {answer.status}, not {status}, to {headers}: {said!r}")
 
 
-@dataclass(frozen=True)
-class Topic:
-    """Configurations that are compared under some loads, a table for each. `title` has a place for the load's name;
-    `reference` is the configuration that the others are multiples of, `short` in a word; `aims` says what such a
-    multiple should be at most. `upstream` changes what the upstream answers."""
-
-    title: str
-    variants: Sequence[Variant]
-    loads: Mapping[str, Load]
-    reference: str
-    short: str
-    aims: Mapping[str, float]
-    upstream: Edit | None = None
-
-
 def quiet(config: EnvoyConfig) -> None:
     """Without access log."""
     config.connection_manager().pop("access_log", None)
@@ -106,11 +91,6 @@ def router_only(config: EnvoyConfig) -> None:
     config.drop_wasm_filters()
 
 
-def _native(config: EnvoyConfig) -> None:
-    router_only(config)
-    config.http_filters().insert(0, NATIVE)
-
-
 def does_nothing(module: Path) -> Edit:
     def edit(config: EnvoyConfig) -> None:
         quiet(config)
@@ -118,28 +98,3 @@ def does_nothing(module: Path) -> Edit:
         config.replace_settings(PLUGIN, {})
 
     return edit
-
-
-def _session(validation: str) -> Edit:
-    def edit(config: EnvoyConfig) -> None:
-        quiet(config)
-        config.change_settings(PLUGIN, {"admission": {"validation": validation}})
-
-    return edit
-
-
-ROUTER, NATIVE_NAME = "router only", "Envoy's native mcp"
-
-
-def variants(nothing: Path) -> list[Variant]:
-    """All configurations, the baseline first. `nothing` is the module that does nothing."""
-    anything = (HEADERS, OTHER_NAME, NO_METHOD, NOT_JSON)
-    return [
-        Variant(ROUTER, router_only, anything),
-        Variant("a module that does nothing", does_nothing(nothing), anything),
-        Variant(NATIVE_NAME, _native, [HEADERS], {400: [OTHER_NAME, NOT_JSON]}),
-        Variant(
-            "mcp_session, trust_headers", _session("trust_headers"), [HEADERS, OTHER_NAME], {400: [NO_METHOD]}
-        ),
-        Variant("mcp_session, enforce", _session("enforce"), [HEADERS], {400: [OTHER_NAME, NO_METHOD]}),
-    ]

@@ -1,12 +1,11 @@
 """The streams and requests that counting is measured with, and what their configurations are made of."""
 
 import json
-import random
 
 import pytest
 
-from bench import quota, streams
-from bench.cpu import UPSTREAM
+from bench import auth, gateway, quota, session, sse, streams
+from bench.fleet import UPSTREAM
 from bench.variants import SHIPPED
 from e2e.envoy_config import EnvoyConfig
 
@@ -51,31 +50,22 @@ def test_the_upstream_answers_with_a_stream_on_its_path_alone():
     assert host["routes"][-1]["match"] == {"prefix": "/"}, "the first that matches is taken"
 
 
-def test_batches_call_each_tool_once(monkeypatch):
-    sent: list[bytes] = []
-    monkeypatch.setattr(quota, "drive_each", lambda _, requests: sent.extend(requests))
-    monkeypatch.setattr(quota, "MANY", quota.BATCH * quota.BATCHES_AT_ONCE + quota.BATCH + 1)
-    quota.call_each_tool("http://127.0.0.1:1/mcp", lambda _: None)
-    batches = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in sent]
-    assert [len(batch) for batch in batches] == [quota.BATCH] * (quota.BATCHES_AT_ONCE + 1) + [1]
-    names = [call["params"]["name"] for batch in batches for call in batch]
-    assert names == [quota.tool(number) for number in range(quota.MANY)]
+COMPARISONS = [
+    gateway.Compared(SHIPPED).comparison(),
+    session.comparison(SHIPPED),
+    sse.Compared(SHIPPED).comparison(),
+    *auth.comparisons(),
+    *quota.comparisons(SHIPPED),
+]
 
 
-def test_calls_are_spread_over_all_agents_and_over_tools_that_are_in_the_table():
-    headers = quota.spread(random.Random(1))
-    calls = [headers() for _ in range(5000)]
-    assert len({call["X-Agent"] for call in calls}) == quota.FEW
-    numbers = [int(call["Mcp-Name"].rpartition("-")[2]) for call in calls]
-    assert len(set(numbers)) > 4900
-    assert 0 <= min(numbers) < quota.MANY // 100 and quota.MANY * 99 // 100 < max(numbers) < quota.MANY
-
-
-@pytest.mark.parametrize("topic", quota.topics(SHIPPED), ids=lambda topic: topic.title)
-def test_what_is_compared_is_there(topic):
-    names = [variant.name for variant in topic.variants]
+@pytest.mark.parametrize("comparison", COMPARISONS, ids=lambda comparison: next(iter(comparison.loads)))
+def test_what_is_compared_is_there(comparison):
+    names = [variant.name for variant in comparison.variants]
     assert len(set(names)) == len(names)
-    assert {topic.reference, *topic.aims} <= set(names)
+    assert comparison.loads.keys() == comparison.titles.keys() == comparison.references.keys()
+    for reference in comparison.references.values():
+        assert {reference.name, *reference.aims} <= set(names)
 
 
 def test_a_limit_for_each_key_in_each_window_has_none_for_nobody():
