@@ -31,9 +31,10 @@ pub enum Answer {
 }
 
 /// The sections of a gateway that has everything: a caller known by an RS256 token, sealed sessions,
-/// three limits (tokens among them), event streams, metrics.
+/// three limits (tokens among them), event streams, metrics; and no `x-mcp-*`, which nobody reads.
 pub fn everything() -> Value {
     json!({
+        "admission": {"exports": []},
         "auth": {
             "issuers": [{
                 "issuer": "https://issuer.example",
@@ -51,7 +52,7 @@ pub fn everything() -> Value {
     })
 }
 
-/// The same as `envoy/gateway.yaml` has it: with rules, remaining units in headers, a header rule and
+/// The same as `envoy/gateway.yaml` has it: with all `x-mcp-*`, rules, remaining units in headers, a header rule and
 /// a look at the health of streams.
 pub fn as_shipped() -> Value {
     let mut sections = everything();
@@ -77,7 +78,8 @@ pub fn as_shipped() -> Value {
 pub fn only(sections: &[&str]) -> Value {
     let mut everything = everything();
     let all = everything.as_object_mut().expect("an object");
-    all.retain(|name, _| name == "telemetry" || sections.contains(&name.as_str()));
+    let always = ["admission", "telemetry"];
+    all.retain(|name, _| always.contains(&name.as_str()) || sections.contains(&name.as_str()));
     everything
 }
 

@@ -43,7 +43,7 @@ fn session(profile: Profile) {
         planted::RING,
         planted::EXPORT
     );
-    endure(&module::session(), profile, configuration, 100_000, |_, exchange| exchange);
+    endure(&module::load("mcp_session"), profile, configuration, 100_000, |_, exchange| exchange);
 }
 
 fn gateway(profile: Profile) {

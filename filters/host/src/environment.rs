@@ -13,19 +13,32 @@ use crate::clock::Clock;
 use crate::pairs;
 use crate::telemetry::Telemetry;
 
-/// The host, as the pipeline asks it.
+/// The host, as the pipeline asks it in one callback.
 pub(crate) struct HostEnvironment<'a> {
-    pub(crate) clock: &'a Clock,
-    pub(crate) telemetry: &'a Telemetry,
+    clock: &'a Clock,
+    telemetry: &'a Telemetry,
+    /// The time, once somebody asked: it stands still until the callback returns.
+    now: Option<Duration>,
+}
+
+impl<'a> HostEnvironment<'a> {
+    pub(crate) const fn new(clock: &'a Clock, telemetry: &'a Telemetry) -> Self {
+        Self { clock, telemetry, now: None }
+    }
+
+    fn time(&mut self) -> Option<Duration> {
+        self.now = self.now.or_else(|| self.clock.now());
+        self.now
+    }
 }
 
 impl Environment for HostEnvironment<'_> {
     fn now(&mut self) -> Option<u64> {
-        self.clock.now().as_ref().map(Duration::as_secs)
+        self.time().as_ref().map(Duration::as_secs)
     }
 
     fn milliseconds(&mut self) -> Option<u64> {
-        milliseconds(self.clock.now()?)
+        milliseconds(self.time()?)
     }
 
     fn recently(&mut self) -> Option<u64> {

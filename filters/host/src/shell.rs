@@ -74,7 +74,7 @@ pub(crate) struct Running<F: Filter> {
 impl<F: Filter> Running<F> {
     /// The host, as the pipeline asks it.
     pub(crate) fn environment(&self) -> HostEnvironment<'_> {
-        HostEnvironment { clock: &self.clock, telemetry: &self.telemetry }
+        HostEnvironment::new(&self.clock, &self.telemetry)
     }
 
     /// Refuses a request that no pipeline judged.
