@@ -110,15 +110,6 @@ impl Response for Answer<'_> {
     }
 }
 
-/// One that must not be asked.
-struct Unasked;
-
-impl Response for Unasked {
-    fn header(&self, name: &str) -> Option<Vec<u8>> {
-        panic!("asked for {name}: each question is a call to the host")
-    }
-}
-
 type Chain = mcp_core::pipeline::Chain<Told, SseFilter>;
 
 struct Gateway {
