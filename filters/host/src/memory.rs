@@ -39,10 +39,13 @@ impl Pools {
     }
 }
 
+// Not inlined: there are thousands of places that allocate or free.
+//
 // SAFETY: a block comes from `System`, has the size and alignment of its pool, which are at least
 // the layout's, and is in the pool only while nobody has it. The pool follows from the layout, which
 // is the same when it is freed.
 unsafe impl GlobalAlloc for Pools {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((pool, size)) = self.of(layout) else { return unsafe { System.alloc(layout) } };
         let block = pool.get();
@@ -53,6 +56,7 @@ unsafe impl GlobalAlloc for Pools {
         block.cast()
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some((pool, _)) = self.of(layout) else {
             return unsafe { System.dealloc(block, layout) };
@@ -62,6 +66,7 @@ unsafe impl GlobalAlloc for Pools {
         pool.set(block);
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller promises that the new size is a legal one.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
