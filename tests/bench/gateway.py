@@ -40,6 +40,7 @@ IN_A_ROW = ("auth", "session", "quota", "sse")
 """The modules that do together what one does, in the order in which they hand on who calls."""
 NATIVE_SET = "Envoy's native jwt_authn, mcp and local_ratelimit"
 ALL_FILTERS, FOUR_MODULES = "mcp_gateway, all filters", "the same in four modules"
+EXPORTING = "the same, with all x-mcp-* headers"
 CPU_SMALL, CPU_LARGE = "gateway-cpu-200b", "gateway-cpu-64kib"
 TABLES = {CPU_SMALL: SMALL, CPU_LARGE: LARGE}
 REFERENCES = {
@@ -116,6 +117,7 @@ def variants(issuer: Issuer, caller: Caller, nothing: Path) -> list[Variant]:
         Variant(NATIVE_NAME, natively(NATIVE), [caller.headers, caller.unknown], {400: lies}),
         Variant(NATIVE_SET, native_set, passes, strict, LOCAL_RATELIMIT_OK),
         Variant(ALL_FILTERS, all_filters(issuer), passes, strict | {429: [caller.nobody]}, COUNTED),
+        Variant(EXPORTING, exporting(issuer), passes, strict | {429: [caller.nobody]}, COUNTED),
         sections("auth"),
         sections("auth", "session"),
         sections("auth", "quota", counter=COUNTED),
@@ -147,14 +149,26 @@ def limits() -> list[dict[str, Any]]:
     return [shared | {"name": name, "unit": unit, "window": window} for name, (unit, window) in windows.items()]
 
 
+def silent(issuer: Issuer, paths: Sequence[str] = PATHS) -> Tree:
+    """The same without `x-mcp-*` headers: no route and no log reads them here."""
+    chosen = settings(issuer, paths)
+    chosen["admission"]["exports"] = []
+    return chosen
+
+
 def all_filters(issuer: Issuer, paths: Sequence[str] = PATHS) -> Edit:
     """Our module with those settings."""
-    return module(MODULE, settings(issuer, paths))
+    return module(MODULE, silent(issuer, paths))
+
+
+def exporting(issuer: Issuer) -> Edit:
+    """Our module, which tells in headers all it found out."""
+    return module(MODULE, settings(issuer))
 
 
 def only(issuer: Issuer, sections: Sequence[str]) -> Edit:
     """Our module with those of its sections, of which `auth` is one: without it nobody is let in."""
-    chosen = settings(issuer)
+    chosen = silent(issuer)
     return module(MODULE, {name: chosen[name] for name in ("admission", *sections, "telemetry")})
 
 

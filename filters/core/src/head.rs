@@ -51,12 +51,18 @@ impl<'a> Head<'a> {
     /// The only value of field `name` (lower case).
     #[must_use]
     pub fn single(&self, name: &str) -> Single<'a> {
-        let mut values = self.values(name);
-        match values.next() {
-            None => Single::Absent,
-            Some(value) if values.next().is_none() => Single::One(value),
-            Some(_) => Single::Repeated,
+        let mark = Mark::of(name.as_bytes());
+        let mut found = Single::Absent;
+        // A plain loop: thirty such searches are much of what a head costs.
+        for (other, (candidate, value)) in self.marks.iter().zip(&self.fields) {
+            if *other == mark && candidate.eq_ignore_ascii_case(name.as_bytes()) {
+                if matches!(found, Single::One(_)) {
+                    return Single::Repeated;
+                }
+                found = Single::One(value);
+            }
         }
+        found
     }
 
     /// The first value of field `name`: for pseudo-headers, which hosts never repeat.
@@ -79,22 +85,10 @@ impl<'a> Head<'a> {
     /// The values of field `name` (lower case), in order.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let mark = Mark::of(name.as_bytes());
-        let mut next = 0;
-        // A loop of its own: thirty such searches are much of what a head costs.
-        core::iter::from_fn(move || {
-            let marks = self.marks.get(next..)?;
-            for other in marks {
-                let index = next;
-                next = next.wrapping_add(1);
-                if *other == mark
-                    && let Some((candidate, value)) = self.fields.get(index)
-                    && candidate.eq_ignore_ascii_case(name.as_bytes())
-                {
-                    return Some(*value);
-                }
-            }
-            None
-        })
+        let marked = self.marks.iter().zip(&self.fields).filter(move |(other, _)| **other == mark);
+        marked
+            .filter(move |(_, (candidate, _))| candidate.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, (_, value))| *value)
     }
 }
 

@@ -94,23 +94,50 @@ pub(crate) fn standing(limits: &[(&Limit, u64, Standing)]) -> Vec<Edit> {
 
 /// Both fields; none if there is no limit to tell of.
 fn fields(limits: &[(&Limit, u64, Standing)]) -> Vec<(&'static str, HeaderValue)> {
-    let (mut policies, mut standings) = (Vec::new(), Vec::new());
+    let (mut policies, mut standings) = (String::new(), String::new());
     for (limit, amount, standing) in limits {
-        let (name, unit) = (&limit.name, limit.unit.as_str());
-        let mut policy = format!("\"{name}\";q={amount}");
+        begin(&mut policies, &limit.name);
+        number(&mut policies, ";q=", *amount);
         if limit.forgets() {
-            let _ = write!(policy, ";w={}", seconds(limit.window));
+            number(&mut policies, ";w=", seconds(limit.window));
         }
-        let _ = write!(policy, ";qu=\"{unit}\"");
-        policies.push(policy);
-        let mut left = format!("\"{name}\";r={}", standing.remaining);
+        policies.extend([";qu=\"", limit.unit.as_str(), "\""]);
+        begin(&mut standings, &limit.name);
+        number(&mut standings, ";r=", standing.remaining);
         if let Some(reset) = standing.reset {
-            let _ = write!(left, ";t={}", seconds(reset));
+            number(&mut standings, ";t=", seconds(reset));
         }
-        standings.push(left);
     }
-    let field = |name, values: Vec<String>| Some((name, HeaderValue::plain(values.join(", "))?));
+    let field = |name, value: String| Some((name, HeaderValue::plain(value)?));
     [field(POLICY, policies), field(STANDING, standings)].into_iter().flatten().collect()
+}
+
+/// Begins the next item of a list (RFC 9651): a string.
+fn begin(list: &mut String, name: &str) {
+    if !list.is_empty() {
+        list.push_str(", ");
+    }
+    list.extend(["\"", name, "\""]);
+}
+
+/// Adds a parameter. Written by hand, since every answer has some, and formatting costs ten times as
+/// much.
+fn number(list: &mut String, key: &str, value: u64) {
+    /// Digits of the largest.
+    const DIGITS: usize = 20;
+    list.push_str(key);
+    let (mut digits, mut rest) = ([b'0'; DIGITS], value);
+    let mut used: usize = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' | u8::try_from(rest % 10).unwrap_or_default();
+        used = used.saturating_add(1);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(DIGITS.saturating_sub(used)..).unwrap_or_default();
+    list.extend(digits.iter().map(|digit| char::from(*digit)));
 }
 
 /// Whole seconds, rounded up.

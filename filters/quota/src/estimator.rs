@@ -17,7 +17,7 @@ mod walk;
 mod wide;
 
 use costs::{NARROW, WIDE};
-use walk::{Cell, Walk};
+use walk::Walk;
 
 /// The byte of the tables that means no cost at all: they are printable text.
 const FREE: u8 = b'#';
@@ -34,10 +34,17 @@ const WIDE_STEP: u64 = 4;
 pub fn tokens(text: &str) -> u64 {
     let mut walk = Walk::new();
     let (mut narrow, mut wide) = (0_u64, 0_u64);
-    for character in text.chars() {
-        match walk.step(character) {
-            Cell::Narrow(cell) => narrow = narrow.wrapping_add(cost(NARROW, cell)),
-            Cell::Wide(cell) => wide = wide.wrapping_add(cost(WIDE, cell)),
+    let mut at = 0;
+    while let Some(byte) = text.as_bytes().get(at) {
+        if let Some(cell) = walk.step_narrow(*byte) {
+            narrow = narrow.wrapping_add(cost(NARROW, cell));
+            at = at.wrapping_add(1);
+        } else {
+            let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+                break;
+            };
+            wide = wide.wrapping_add(cost(WIDE, walk.step_wide(character)));
+            at = at.wrapping_add(character.len_utf8());
         }
     }
     // At most 91 steps a character: no text in memory comes near the limit of 64 bits.

@@ -8,6 +8,7 @@ use super::run::{RUNS, Run};
 use super::wide::Before;
 
 /// Where it says what a character costs.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell {
     /// In the table of ASCII.
@@ -34,26 +35,33 @@ impl Walk {
     }
 
     /// Past one more character.
-    #[inline]
+    #[cfg(test)]
     pub(super) fn step(&mut self, character: char) -> Cell {
-        let code = usize::try_from(u32::from(character)).unwrap_or(usize::MAX);
-        match SIGNS.get(code) {
-            Some(Some(sign)) => Cell::Narrow(self.step_narrow(*sign)),
-            _ => Cell::Wide(self.step_wide(code)),
+        let byte = u8::try_from(character).ok().filter(u8::is_ascii);
+        match byte.and_then(|byte| self.step_narrow(byte)) {
+            Some(cell) => Cell::Narrow(cell),
+            None => Cell::Wide(self.step_wide(character)),
         }
     }
 
+    /// Past one more character, if it is printable ASCII or white space.
     #[inline]
-    fn step_narrow(&mut self, sign: Sign) -> usize {
-        let class = sign.class as u16;
-        let step = STEPS.get(usize::from(self.run | class)).copied().unwrap_or(Step::NONE);
+    pub(super) fn step_narrow(&mut self, byte: u8) -> Option<usize> {
+        let sign = *SIGNS.get(usize::from(byte))?;
+        if sign == NO_SIGN {
+            return None;
+        }
+        let (class, number) = (sign & 7, sign >> 3);
+        let step = STEPS.get(usize::from(self.run | class) & STEPS_MASK)?;
         let row = step.cell.wrapping_add(self.last & step.paired);
         self.run = step.run;
-        self.last = u16::from(sign.number) << 5;
-        usize::from(row.wrapping_add(u16::from(sign.number)))
+        self.last = number << 5;
+        Some(usize::from(row.wrapping_add(number)))
     }
 
-    fn step_wide(&mut self, code: usize) -> usize {
+    /// Past any other character.
+    pub(super) fn step_wide(&mut self, character: char) -> usize {
+        let code = usize::try_from(u32::from(character)).unwrap_or(usize::MAX);
         let before = match self.run {
             SPACE | SPACES => Before::SPACE,
             WIDE => self.wide,
@@ -88,21 +96,31 @@ impl Step {
     const NONE: Self = Self { run: 0, cell: 0, paired: 0 };
 }
 
+/// The class of each byte and, times 8, its number. Tables have room for every index that can be
+/// made, so that none is compared with a length: this is done for each character.
 #[expect(clippy::indexing_slicing, reason = "done by the compiler, which would refuse a mistake")]
-static SIGNS: [Option<Sign>; 128] = {
-    let mut signs = [None; 128];
+static SIGNS: [u16; 256] = {
+    let mut signs = [NO_SIGN; 256];
     let mut byte = 0;
     while byte < 128 {
-        signs[byte] = Sign::of(byte as u8);
+        if let Some(sign) = Sign::of(byte as u8) {
+            signs[byte] = sign.class as u16 | (sign.number as u16) << 3;
+        }
         byte += 1;
     }
     signs
 };
 
+/// What no class has.
+const NO_SIGN: u16 = u16::MAX;
+
+/// All bits of an index of `STEPS`.
+const STEPS_MASK: usize = (RUNS.len() * 8).next_power_of_two() - 1;
+
 #[expect(clippy::indexing_slicing, reason = "done by the compiler, which would refuse a mistake")]
-static STEPS: [Step; RUNS.len() * 8] = {
+static STEPS: [Step; STEPS_MASK + 1] = {
     let classes = [Class::Digit, Class::Lower, Class::Mark, Class::Space, Class::Upper];
-    let mut steps = [Step::NONE; RUNS.len() * 8];
+    let mut steps = [Step::NONE; STEPS_MASK + 1];
     let mut run = 0;
     while run < RUNS.len() {
         let mut class = 0;
