@@ -15,10 +15,10 @@ const RUNTIME_EXPORTS: [&str; 4] =
 
 /// Bytes of a module, at most, by name.
 const SIZE_CEILINGS: [(&str, usize); 5] = [
-    ("mcp_auth", 1312 * 1024),
-    ("mcp_gateway", 1850 * 1024),
-    ("mcp_quota", 900 * 1024),
-    ("mcp_session", 600 * 1024),
+    ("mcp_auth", 1150 * 1024),
+    ("mcp_gateway", 1620 * 1024),
+    ("mcp_quota", 880 * 1024),
+    ("mcp_session", 550 * 1024),
     ("mcp_sse", 600 * 1024),
 ];
 
