@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,17 +34,25 @@ def counted(gateway: Envoy, **labels: str) -> int:
     return next((value for found, value in gateway.samples("mcp_requests") if found == labels), 0)
 
 
+def await_counted(gateway: Envoy, expected: int, **labels: str) -> None:
+    """Waits until the counter has that value: the module hands its counts over once a second."""
+    until = time.monotonic() + 5
+    while (now := counted(gateway, **labels)) != expected:
+        assert time.monotonic() < until, f"{labels}: {now} instead of {expected}"
+        time.sleep(0.1)
+
+
 def test_requests_are_counted_by_era_method_tool_and_outcome(fresh: Envoy) -> None:
     for _ in range(3):
         post(fresh.port, call("add", {"a": 1, "b": 2}), call_headers("add"))
     LegacySession.open(fresh.port).call("add", a=1, b=2)
     post(fresh.port, call("add"), call_headers("other"))
     add = {"mcp_method_name": "tools/call", "gen_ai_tool_name": "add"}
-    assert counted(fresh, era="modern", outcome="forwarded", **add) == 3
-    assert counted(fresh, era="legacy", outcome="forwarded", **add) == 1
-    assert counted(fresh, era="modern", outcome="refused", error_type="header_mismatch", **add) == 1
+    await_counted(fresh, 3, era="modern", outcome="forwarded", **add)
+    await_counted(fresh, 1, era="legacy", outcome="forwarded", **add)
+    await_counted(fresh, 1, era="modern", outcome="refused", error_type="header_mismatch", **add)
     opened = {"mcp_method_name": "initialize", "gen_ai_tool_name": "none"}
-    assert counted(fresh, era="legacy", outcome="forwarded", **opened) == 1
+    await_counted(fresh, 1, era="legacy", outcome="forwarded", **opened)
 
 
 def test_invented_tools_do_not_become_labels_without_end(
@@ -55,7 +64,7 @@ def test_invented_tools_do_not_become_labels_without_end(
         labels = [line for line in gateway.admin("/stats/prometheus").splitlines() if "invented-" in line]
         assert 0 < len(labels) <= 64
         other = {"mcp_method_name": "tools/call", "gen_ai_tool_name": "other"}
-        assert counted(gateway, era="modern", outcome="forwarded", **other) == 100 - len(labels)
+        await_counted(gateway, 100 - len(labels), era="modern", outcome="forwarded", **other)
 
 
 def test_refusal_is_one_log_line_with_its_reason(fresh: Envoy) -> None:
