@@ -35,6 +35,8 @@ METADATA_PARAMETER = re.compile(r'resource_metadata="([^"]*)"')
 EXPORT_KEY = "ZXhhbXBsZSBleHBvcnQga2V5IGZvciB4LW1jcC1zZXNzaW9uIQ=="
 LEARN_SECONDS = 5.0
 ACCEPT_SECONDS = 15.0
+HANDED_OVER_SECONDS = 1.1
+"""Within which the module tells Envoy its counts, and a little more."""
 XDS = {
     "cds": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     "lds": "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -52,6 +54,7 @@ class Gateway:
 
     def checks(self, seen: Seen) -> list[dict[str, str]]:
         """Our own checks, told as the suite tells its own: they look at what it cannot see."""
+        time.sleep(HANDED_OVER_SECONDS)
         log = [entry for entry in self.envoy.settled_log() if entry["port"] == urlsplit(self.url).port]
         counts = Counter(_outcomes(self.envoy)) - Counter(self.outcomes_before)
         return judge(self.url, seen, log, counts)
